@@ -1,0 +1,116 @@
+"""Audio as the calls carry it: mono, 16 bit, at a stated rate."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voiceeval.errors import AudioError
+
+Milliseconds = int
+"""Whole milliseconds. Every time in voiceeval is one, and its name ends in ``_ms``."""
+
+AudioFormat = Literal["wav", "flac"]
+FULL_SCALE = 32768.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioClip:
+    """Mono audio: int16 samples of shape ``(n,)``, read-only, at ``rate_hz``."""
+
+    samples: NDArray[np.int16]
+    rate_hz: int
+
+    def __post_init__(self) -> None:
+        if self.samples.ndim != 1 or self.samples.dtype != np.int16:
+            raise AudioError(
+                f"audio must be mono int16 samples of shape (n,), "
+                f"got {self.samples.dtype} of shape {self.samples.shape}"
+            )
+        if self.rate_hz <= 0:
+            raise AudioError(f"rate_hz must be above 0, got {self.rate_hz}")
+        frozen = self.samples.view()
+        frozen.flags.writeable = False
+        object.__setattr__(self, "samples", frozen)
+
+    @classmethod
+    def silence(cls, duration_ms: Milliseconds, rate_hz: int) -> AudioClip:
+        """Digital silence."""
+        return cls(np.zeros(duration_ms * rate_hz // 1000, dtype=np.int16), rate_hz)
+
+    @classmethod
+    def from_float(cls, samples: NDArray[np.floating], rate_hz: int) -> AudioClip:
+        """From floats where full scale is ±1; what lies beyond is clipped, as a converter would."""
+        scaled = np.clip(np.rint(samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
+        return cls(scaled.astype(np.int16), rate_hz)
+
+    @classmethod
+    def join(cls, clips: Sequence[AudioClip]) -> AudioClip:
+        """One after the other. All must share a rate, and there must be one at least."""
+        rates = {clip.rate_hz for clip in clips}
+        if len(rates) != 1:
+            raise AudioError(f"clips to join must share one rate, got {sorted(rates) or 'no clips'}")
+        return cls(np.concatenate([clip.samples for clip in clips]), rates.pop())
+
+    @classmethod
+    def decode(cls, data: bytes, *, name: str) -> AudioClip:
+        """Read WAV, FLAC or Ogg bytes; several channels or an unreadable file raise AudioError.
+
+        ``name`` is what the message calls the file.
+        """
+        import soundfile
+
+        try:
+            samples, rate_hz = soundfile.read(io.BytesIO(data), dtype="int16", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(
+                f"{name}: not readable as audio ({error.error_string.rstrip('.')}); allowed: WAV, FLAC, Ogg"
+            ) from None
+        if samples.shape[1] != 1:
+            raise AudioError(f"{name}: has {samples.shape[1]} channels; a caller's recording must be mono")
+        if samples.shape[0] == 0:
+            raise AudioError(f"{name}: holds no samples")
+        return cls(np.ascontiguousarray(samples[:, 0]), int(rate_hz))
+
+    def encode(self, audio_format: AudioFormat) -> bytes:
+        """Lossless bytes of a WAV or FLAC file."""
+        import soundfile
+
+        buffer = io.BytesIO()
+        soundfile.write(buffer, self.samples, self.rate_hz, format=audio_format.upper(), subtype="PCM_16")
+        return buffer.getvalue()
+
+    @property
+    def duration_ms(self) -> Milliseconds:
+        """How long it plays, rounded down."""
+        return len(self.samples) * 1000 // self.rate_hz
+
+    def digest(self) -> str:
+        """Hex SHA-256 of rate and samples: the same sound has the same digest in any file format."""
+        content = hashlib.sha256(f"{self.rate_hz}:".encode())
+        content.update(np.ascontiguousarray(self.samples).tobytes())
+        return content.hexdigest()
+
+    def as_float(self) -> NDArray[np.float64]:
+        """Samples with full scale at ±1."""
+        return self.samples.astype(np.float64) / FULL_SCALE
+
+    def part(self, start_ms: Milliseconds, end_ms: Milliseconds) -> AudioClip:
+        """From ``start_ms`` up to ``end_ms``, cut at the clip's own ends."""
+        first = max(0, start_ms * self.rate_hz // 1000)
+        last = max(first, end_ms * self.rate_hz // 1000)
+        return AudioClip(self.samples[first:last], self.rate_hz)
+
+    def resampled(self, rate_hz: int) -> AudioClip:
+        """The same sound at another rate (soxr, high quality)."""
+        if rate_hz == self.rate_hz:
+            return self
+        import soxr
+
+        return AudioClip(soxr.resample(self.samples, self.rate_hz, rate_hz, quality="HQ"), rate_hz)

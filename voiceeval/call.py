@@ -1,0 +1,295 @@
+"""One placed call: its key, its events in simulated time, and how it ended."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import JsonValue, TypeAdapter
+
+from voiceeval.audio import Milliseconds
+
+
+class Arm(StrEnum):
+    """The two sides of a comparison."""
+
+    BASELINE = "baseline"
+    CANDIDATE = "candidate"
+
+
+class Stage(StrEnum):
+    """A part of the agent's loop that can fail, take time, or be to blame."""
+
+    ENDPOINTING = "endpointing"
+    RECOGNIZER = "recognizer"
+    DIALOGUE = "dialogue"
+    TOOLS = "tools"
+    SYNTHESIZER = "synthesizer"
+
+
+class Ending(StrEnum):
+    """How a call ended, and who is to blame when it ended badly. Decided once, in the engine."""
+
+    COMPLETED = "completed"
+    """The conversation ran its course, well or badly."""
+    AGENT_FAILED = "agent failed"
+    """A stage of the agent raised, hung or returned nonsense."""
+    HARNESS_FAILED = "harness failed"
+    """Our own fault; the call says nothing about the agent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallKey:
+    """Which call: a planned call on one arm."""
+
+    scenario: str
+    caller: str
+    line: str
+    trial: int
+    arm: Arm
+
+    @property
+    def id(self) -> str:
+        """Unique in a run and stable between runs."""
+        return f"{self.scenario}/{self.caller}/{self.line}/{self.trial}/{self.arm}"
+
+    def seed(self, suite_seed: int, *, independent_arms: bool = False) -> int:
+        """The call's seed, from a stable hash: the same on every machine and in any order.
+
+        Both arms share it, so that they face the same draw of noise and timing. ``independent_arms`` gives
+        each its own, for an A/A check: identical draws would prove nothing.
+        """
+        parts = [str(suite_seed), self.scenario, self.caller, self.line, str(self.trial)]
+        if independent_arms:
+            parts.append(self.arm)
+        return int.from_bytes(hashlib.sha256("\x1f".join(parts).encode()).digest()[:8])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerStarted:
+    """The caller's turn begins: from here on the agent listens."""
+
+    at_ms: Milliseconds
+    turn: int
+    text: str
+    """The reference transcript; empty when the caller stays silent."""
+    script_turn: int
+    """Index in the scenario's turns."""
+    wording: Literal["text", "repair", "objection"]
+    audio: str
+    """Digest of what the line delivered to the agent."""
+    kind: Literal["caller_started"] = "caller_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerStopped:
+    """The caller's last audible sample."""
+
+    at_ms: Milliseconds
+    turn: int
+    kind: Literal["caller_stopped"] = "caller_stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndOfTurn:
+    """The agent decides that the caller has finished; it stops listening until it has spoken."""
+
+    at_ms: Milliseconds
+    turn: int
+    heard_ms: Milliseconds
+    """How much of the turn's audio went to the recognizer."""
+    reason: Literal["silence", "no speech", "limit"]
+    kind: Literal["end_of_turn"] = "end_of_turn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcribed:
+    """The recognizer's transcript of the turn."""
+
+    at_ms: Milliseconds
+    turn: int
+    text: str
+    stage_ms: Milliseconds
+    """Declared duration of recognition."""
+    kind: Literal["transcribed"] = "transcribed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replied:
+    """The dialogue model answers: words, tool calls, or both."""
+
+    at_ms: Milliseconds
+    turn: int
+    text: str
+    tool_calls: int
+    stage_ms: Milliseconds
+    kind: Literal["replied"] = "replied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCalled:
+    """A tool call starts."""
+
+    at_ms: Milliseconds
+    turn: int
+    name: str
+    arguments: Mapping[str, JsonValue]
+    kind: Literal["tool_called"] = "tool_called"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolReturned:
+    """A tool call ends, with a value or a failure."""
+
+    at_ms: Milliseconds
+    turn: int
+    name: str
+    value: JsonValue
+    failed: bool
+    stage_ms: Milliseconds
+    kind: Literal["tool_returned"] = "tool_returned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStarted:
+    """The agent's first audible sample of a reply, as played."""
+
+    at_ms: Milliseconds
+    turn: int
+    text: str
+    audio: str
+    """Digest of the whole reply's audio."""
+    stage_ms: Milliseconds
+    """Declared time from text to first audible sample, leading silence of the audio included."""
+    kind: Literal["agent_started"] = "agent_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStopped:
+    """The agent's last audible sample of a reply, or the point where it was cut off."""
+
+    at_ms: Milliseconds
+    turn: int
+    interrupted: bool = False
+    kind: Literal["agent_stopped"] = "agent_stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageFailed:
+    """A stage failed. Holds the kind of failure and where, never its text: that may quote the call."""
+
+    at_ms: Milliseconds
+    turn: int
+    stage: Stage
+    error: str
+    """Exception type and code location, e.g. ``ValueError at my_agent.py:41``."""
+    kind: Literal["stage_failed"] = "stage_failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HungUp:
+    """The call is over."""
+
+    at_ms: Milliseconds
+    turn: int
+    by: Literal["caller", "agent", "limit"]
+    reason: Literal["done", "out of patience", "handed over", "too many exchanges", "failure"]
+    kind: Literal["hung_up"] = "hung_up"
+
+
+Event = (
+    CallerStarted
+    | CallerStopped
+    | EndOfTurn
+    | Transcribed
+    | Replied
+    | ToolCalled
+    | ToolReturned
+    | AgentStarted
+    | AgentStopped
+    | StageFailed
+    | HungUp
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a call consumed, in the units providers bill."""
+
+    audio_in_ms: Milliseconds = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    spoken_characters: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What the fixed reference recognizer hears in one of the agent's utterances."""
+
+    audio: str
+    """Digest of the utterance."""
+    said: str
+    """The text sent to the synthesizer."""
+    heard: str
+    floor_heard: str
+    """What the same recognizer hears when a reference voice speaks the same text: its own error floor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """The same dialogue, given the reference transcript instead of the recognizer's."""
+
+    events: tuple[Event, ...]
+    ending: Ending
+    final_state: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """All that is kept of a call; everything else is computed from it.
+
+    Turn 0 is the agent's greeting, if it has one; the caller's first turn is 1.
+    """
+
+    key: CallKey
+    seed: int
+    events: tuple[Event, ...]
+    ending: Ending
+    failure: str = ""
+    """For a call that did not complete: what failed, by type and place, without its text."""
+    final_state: Mapping[str, JsonValue]
+    """The tools' world when the call ended."""
+    usage: Usage
+    cost: float
+    """In the currency of the agent's price table; 0.0 for an agent that states no prices."""
+    heard: tuple[Heard, ...] = ()
+    given_right_words: Replay | None = None
+    """Absent in a replay itself, and for engines that cannot replay."""
+
+
+CALL_JSON: TypeAdapter[Call] = TypeAdapter(Call)
+"""Reads and writes calls as JSON; the form of the journal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A view of one exchange: all events that carry its number, by kind."""
+
+    number: int
+    events: tuple[Event, ...]
+
+    def first(self, kind: str) -> Event | None:
+        """The first event of a kind, or None where the exchange had none."""
+        return next((event for event in self.events if event.kind == kind), None)
+
+
+def turns(events: tuple[Event, ...]) -> tuple[Turn, ...]:
+    """The exchanges of a call in order."""
+    numbers = sorted({event.turn for event in events})
+    return tuple(
+        Turn(number=number, events=tuple(event for event in events if event.turn == number))
+        for number in numbers
+    )

@@ -1,0 +1,68 @@
+"""The exceptions, in two branches: your input is wrong, or we could not measure.
+
+    VoiceEvalError
+    ├── InputError            a file, key, option or name is wrong; printed without a traceback
+    │   ├── ScenarioError     a scenario, caller, line or suite file
+    │   ├── AgentError        an agent's file or object
+    │   ├── ConfigError       options and [tool.voiceeval]
+    │   ├── AudioError        audio that cannot be read or has the wrong format
+    │   ├── RegistryError     an unknown component, metric or cohort name, or a missing extra
+    │   └── RunFolderError    a run on disk that is absent, damaged or of another schema
+    └── HarnessError          we could not measure: our own fault, never the agent's
+
+Messages name where, what was given, what is allowed and what to do. They never contain transcripts, tool
+arguments or audio: those are private to the call.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class VoiceEvalError(Exception):
+    """Everything voiceeval raises on purpose."""
+
+
+class InputError(VoiceEvalError):
+    """Something the user wrote is wrong; the message says what and where."""
+
+
+class ScenarioError(InputError):
+    """A scenario, caller, line or suite file is wrong."""
+
+
+class AgentError(InputError):
+    """An agent's file or object is wrong."""
+
+
+class ConfigError(InputError):
+    """An option or a setting in ``[tool.voiceeval]`` is wrong."""
+
+
+class AudioError(InputError):
+    """Audio cannot be read, or is not what is needed."""
+
+
+class RegistryError(InputError):
+    """A name is not registered, or its package is not installed."""
+
+
+class RunFolderError(InputError):
+    """A run folder is absent, damaged, or written by another schema."""
+
+
+class HarnessError(VoiceEvalError):
+    """We could not measure. The call says nothing about the agent."""
+
+
+def unknown_name(kind: str, given: str, known: Iterable[str]) -> str:
+    """The sentence for an unknown name, with the nearest known one.
+
+    >>> unknown_name("metric", "tool_pth", ["wer", "tool_path"])
+    "no metric is named 'tool_pth'. Did you mean 'tool_path'? Known: tool_path, wer"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(given, names, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    return f"no {kind} is named {given!r}.{hint} Known: {', '.join(names) or 'none'}"

@@ -1,0 +1,199 @@
+"""Everything an extension implements, on one page.
+
+Satisfy a protocol; there is nothing to subclass. A stage reports how long it took (measured, for
+information); only the engine adds up simulated time, from the agent's declared latency profile.
+
+A stage that states a ``fingerprint`` promises that equal input gives equal output, and its results are then
+computed once and kept. A stage without one is asked every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+from pydantic import JsonValue
+
+from voiceeval.audio import AudioClip, Milliseconds
+from voiceeval.call import Call, CallKey
+from voiceeval.cohort import PairedSample
+from voiceeval.scenario import Scenario, Tool, ToolCall
+from voiceeval.score import MetricInfo, Score
+from voiceeval.verdict import Comparison, Verdict
+
+if TYPE_CHECKING:
+    from voiceeval.agents import Agent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognition:
+    """What a recognizer heard; an empty text means it heard no words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A stretch of a clip, from ``start_ms`` up to ``end_ms``."""
+
+    start_ms: Milliseconds
+    end_ms: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where the agent decides that the caller has finished."""
+
+    at_ms: Milliseconds
+    """Counted from the start of the turn's audio."""
+    reason: Literal["silence", "no speech", "limit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a chat with tools, in the shape chat-completions endpoints take."""
+
+    role: Literal["system", "assistant", "user", "tool"]
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Only of ``assistant``."""
+    tool_name: str = ""
+    """Only of ``tool``: which call this answers. ``content`` is the result as JSON."""
+    failed: bool = False
+    """Only of ``tool``: the tool reported a failure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The dialogue model's answer: words to say, tools to call, or both, or the end of the call."""
+
+    text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    input_tokens: int = 0
+    output_tokens: int = 0
+    ends_call: Literal["no", "done", "handed over"] = "no"
+    """After ``text`` is spoken the agent hangs up, or hands the caller to a person."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    """What a tool gave back."""
+
+    value: JsonValue
+    failed: bool
+    duration_ms: Milliseconds
+    """Declared, in simulated time."""
+
+
+@runtime_checkable
+class Recognizer(Protocol):
+    """ASR: audio to words."""
+
+    def transcribe(self, audio: AudioClip) -> Recognition:
+        """Transcribe one turn, at whatever rate it comes."""
+        ...
+
+
+@runtime_checkable
+class Endpointer(Protocol):
+    """Decides when the caller has finished speaking."""
+
+    def endpoint(self, audio: AudioClip) -> Endpoint:
+        """The end of the caller's turn in audio that goes on after the last word."""
+        ...
+
+
+@runtime_checkable
+class DialogueModel(Protocol):
+    """LLM: the conversation so far to the next reply. Stateless: the history is all it knows."""
+
+    def reply(self, history: Sequence[Message], tools: Sequence[Tool]) -> Reply:
+        """Answer the last message."""
+        ...
+
+
+@runtime_checkable
+class ToolBackend(Protocol):
+    """The tools' world of one call; its state can be looked at."""
+
+    def call(self, call: ToolCall) -> ToolResult:
+        """Carry out one call. An unknown tool or bad arguments are a failed result, not an exception."""
+        ...
+
+    def state(self) -> Mapping[str, JsonValue]:
+        """The world as it is now."""
+        ...
+
+
+@runtime_checkable
+class Synthesizer(Protocol):
+    """TTS: words to audio."""
+
+    def synthesize(self, text: str) -> AudioClip:
+        """Speak ``text``."""
+        ...
+
+
+@runtime_checkable
+class Channel(Protocol):
+    """The line between caller and agent."""
+
+    def carry(self, audio: AudioClip, *, seed: int) -> AudioClip:
+        """What arrives at the agent when ``audio`` is spoken; as long as what was spoken."""
+        ...
+
+
+@runtime_checkable
+class AudioStore(Protocol):
+    """Keeps clips by the digest of their sound."""
+
+    def put(self, clip: AudioClip) -> str:
+        """Keep a clip and return its digest; keeping it twice costs nothing."""
+        ...
+
+    def get(self, digest: str) -> AudioClip:
+        """The clip with that digest; raises RunFolderError when there is none."""
+        ...
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Places one call: a simulated loop, a recording, or a live agent."""
+
+    def place(self, scenario: Scenario, agent: Agent, *, key: CallKey, seed: int) -> Call:
+        """Place the call. Never raises for a fault of the agent; that is how the call ended."""
+        ...
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Scores one call. Summing over a cohort and comparing arms happen elsewhere."""
+
+    @property
+    def info(self) -> MetricInfo:
+        """Name, version, unit, direction."""
+        ...
+
+    def score(self, scenario: Scenario, call: Call) -> Score:
+        """Score one call that was placed."""
+        ...
+
+
+@runtime_checkable
+class Gate(Protocol):
+    """Judges all samples at once, because multiplicity is its business."""
+
+    def judge(self, samples: Sequence[PairedSample]) -> tuple[Verdict, ...]:
+        """One verdict per sample."""
+        ...
+
+
+@runtime_checkable
+class Reporter(Protocol):
+    """Renders a comparison; computes nothing."""
+
+    def write(self, comparison: Comparison, folder: Path) -> Path:
+        """Write into ``folder`` and return the file to open first."""
+        ...

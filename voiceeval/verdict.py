@@ -1,0 +1,163 @@
+"""What the gate says, in one vocabulary for every output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from voiceeval.cohort import Cohort
+from voiceeval.score import MetricInfo
+
+Policy = Literal["pr", "release"]
+
+
+class Outcome(StrEnum):
+    """The five verdicts. The first whose rule holds wins; see ``gate.py``."""
+
+    INVALID = "invalid"
+    REGRESSED = "regressed"
+    IMPROVED = "improved"
+    PASSED = "passed"
+    INCONCLUSIVE = "inconclusive"
+
+    def blocks(self, policy: Policy) -> bool:
+        """Whether a gating cell with this verdict fails the run under ``policy``."""
+        blocking = {Outcome.INVALID, Outcome.REGRESSED}
+        if policy == "release":
+            blocking.add(Outcome.INCONCLUSIVE)
+        return self in blocking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A two-sided interval for candidate minus baseline, in the metric's own unit and direction."""
+
+    lower: float
+    upper: float
+    level: float
+    """Coverage aimed at, in (0, 1)."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise ValueError(f"level must be in (0, 1), got {self.level}")
+        if self.lower > self.upper:
+            raise ValueError(f"lower {self.lower} is above upper {self.upper}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """The two arms' pooled rates in a cohort, their difference, and how sure it is.
+
+    Rates and differences are in the metric's unit and direction as people read them (task completion is the
+    share of completed tasks); ``worse_by`` alone is turned so that + is worse.
+    """
+
+    baseline: float
+    candidate: float
+    difference: float
+    """Candidate minus baseline."""
+    worse_by: float
+    """The difference turned so that + is worse."""
+    interval: Interval
+    p_worse: float
+    """One-sided p for "no worsening", before adjustment."""
+    p_adjusted: float
+    """The same after Holm's adjustment over the gating cells; ``p_worse`` itself in cells that only report."""
+    method: str
+    """The test in words, e.g. ``cluster-t, 11 df``."""
+    detectable: float
+    """Smallest worsening found with 80 % power, in the metric's unit."""
+    clusters_needed: int
+    """Speakers needed to certify the margin if there is no change; 0 where no margin is set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoEstimate:
+    """Nothing could be estimated, and this is why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What a cell rests on."""
+
+    pairs: int
+    """Planned pairs."""
+    scored: int
+    """Pairs with a score on both sides."""
+    clusters: int
+    """Speakers among the scored pairs."""
+    not_applicable: int = 0
+    agent_failed: Mapping[str, int]
+    """By arm: calls the agent failed."""
+    harness_failed: Mapping[str, int]
+    """By arm: calls we failed to measure."""
+    not_run: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The gate's word on one metric in one cohort."""
+
+    metric: MetricInfo
+    cohort: Cohort
+    outcome: Outcome
+    reason: str
+    """One sentence a reader can act on, without transcripts."""
+    gating: bool
+    """Whether it can fail the run; otherwise it only reports."""
+    margin: str
+    """As written, e.g. ``+2pp``; empty where none is set."""
+    estimate: Estimate | NoEstimate
+    counts: Counts
+    flags: tuple[str, ...] = ()
+    """``worse within margin``, ``underpowered``, ``borderline``, ``unchanged by construction``,
+    ``overall improved``, ``severity`` …"""
+
+    @property
+    def id(self) -> str:
+        """How test reports and links name it: ``wer[accent=scottish × line=telephone]``."""
+        return f"{self.metric.name}[{self.cohort.name}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blame:
+    """Which stage lost the tasks of a cohort: failed calls that the right words would have saved, or not."""
+
+    cohort: Cohort
+    arm: str
+    failed: int
+    saved_by_right_words: int
+    """The same dialogue model completes the task when given the reference transcript."""
+
+    @property
+    def stage(self) -> str:
+        """The stage to blame for most failures: ``recognition``, ``dialogue``, ``both``, or ``none``."""
+        if self.failed == 0:
+            return "none"
+        share = self.saved_by_right_words / self.failed
+        return "recognition" if share > 0.5 else "dialogue" if share < 0.5 else "both"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The whole result. Every report renders it and computes nothing."""
+
+    manifest: Mapping[str, Any]
+    """What was run: seed, policy, design, both agents with fingerprints, what differs, metric versions."""
+    verdicts: tuple[Verdict, ...]
+    """Blocking ones first, then by metric and cohort."""
+    blames: tuple[Blame, ...]
+    alarms: tuple[str, ...]
+    """Sentences such as "overall improved, accent=scottish × line=telephone regressed (wer)"."""
+    partial: bool
+    """Only part of the suite was selected; a partial run cannot be blessed."""
+    policy: Policy
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run must not ship: any gating verdict that blocks under the policy."""
+        return any(verdict.gating and verdict.outcome.blocks(self.policy) for verdict in self.verdicts)
