@@ -89,5 +89,7 @@ class PairedSample:
     metric: MetricInfo
     cohort: Cohort
     pairs: tuple[Pair, ...]
+    gates: bool = True
+    """Whether the cohort may fail the run, given a margin; otherwise it is reported."""
     same_by_construction: bool = False
     """Both arms ran identical deterministic parts on identical input, so that no difference can exist."""

@@ -17,7 +17,9 @@ arguments or audio: those are private to the call.
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import PurePath
 
 
 class VoiceEvalError(Exception):
@@ -66,3 +68,10 @@ def unknown_name(kind: str, given: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(given, names, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     return f"no {kind} is named {given!r}.{hint} Known: {', '.join(names) or 'none'}"
+
+
+def describe(error: BaseException) -> str:
+    """Type and place of an exception; its text may quote the call, so it is left out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"

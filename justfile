@@ -1,0 +1,28 @@
+# The verbs of this repository; each is also what CI runs.
+
+# install everything needed to work on it, into the active virtual environment
+install:
+    pip install -e '.[dev]'
+
+# run the tests
+test *args:
+    pytest {{args}}
+
+# lint and check types
+lint:
+    ruff check .
+    ruff format --check .
+    mypy
+
+# put the code into the common format
+format:
+    ruff format .
+    ruff check --fix .
+
+# place the bundled suite's calls with two agents and judge them
+demo *args:
+    pytest --voice-cohorts {{args}}
+
+# print how fast audio is evaluated, cold and warm
+bench:
+    python benchmarks/throughput.py

@@ -1,0 +1,47 @@
+"""Simulated time: a queue of moments in whole milliseconds. Nothing here, or above it, reads a clock."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+from voiceeval.audio import Milliseconds
+
+
+class Timeline:
+    """Runs actions in the order of their moments; those of one moment in the order they were planned.
+
+    It is the only owner of simulated time: pausing the process changes nothing, and a call takes as long to
+    evaluate as its computation does, not as long as it sounds.
+    """
+
+    def __init__(self) -> None:
+        self._now_ms: Milliseconds = 0
+        self._planned = 0
+        self._queue: list[tuple[Milliseconds, int, Callable[[], None]]] = []
+
+    @property
+    def now_ms(self) -> Milliseconds:
+        """The moment of the action that runs."""
+        return self._now_ms
+
+    def at(self, moment_ms: Milliseconds, action: Callable[[], None]) -> None:
+        """Plan an action. A moment that has passed raises ValueError: time never goes back."""
+        if moment_ms < self._now_ms:
+            raise ValueError(f"cannot plan for {moment_ms} ms: it is {self._now_ms} ms already")
+        heapq.heappush(self._queue, (moment_ms, self._planned, action))
+        self._planned += 1
+
+    def after(self, delay_ms: Milliseconds, action: Callable[[], None]) -> None:
+        """Plan an action ``delay_ms`` from now."""
+        self.at(self._now_ms + delay_ms, action)
+
+    def stop(self) -> None:
+        """Drop all that is planned."""
+        self._queue.clear()
+
+    def run(self) -> None:
+        """Run until nothing is planned."""
+        while self._queue:
+            self._now_ms, _, action = heapq.heappop(self._queue)
+            action()

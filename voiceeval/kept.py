@@ -1,0 +1,207 @@
+"""Stages whose results are computed once and kept: the same sound is never recognised twice.
+
+A result is keyed by the stage's fingerprint and the digest of its exact input. A stage without a fingerprint
+promises nothing, and is asked every time. Sounds are passed by digest and read only when somebody listens, so
+that a second run reads no audio at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from voiceeval.audio import AudioClip, Milliseconds
+from voiceeval.call import Stage
+from voiceeval.errors import HarnessError, RunFolderError
+from voiceeval.protocols import (
+    Channel,
+    Endpoint,
+    Endpointer,
+    Recognition,
+    Recognizer,
+    Synthesizer,
+)
+from voiceeval.result_store import MISSING, ResultStore
+from voiceeval.stopwatch import PROCESS
+
+AUDIBLE_DBFS = -50.0
+"""A 10 ms frame above this level is audible; synthetic silence and dither lie far below."""
+_FRAME_MS = 10
+_FORMAT = "4"
+"""Part of every key: raised when the meaning of a kept result changes."""
+
+
+class NonsenseError(Exception):
+    """A stage answered with something that is not its protocol's answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """A clip known by its digest, read only when somebody listens."""
+
+    digest: str
+    rate_hz: int
+    duration_ms: Milliseconds
+    first_ms: Milliseconds
+    """Start of the first audible frame; 0 in a clip without any."""
+    last_ms: Milliseconds
+    """End of the last audible frame; 0 in a clip without any."""
+    read: Callable[[], AudioClip]
+
+
+def audible_span(clip: AudioClip) -> tuple[Milliseconds, Milliseconds]:
+    """Start of the first and end of the last 10 ms frame whose RMS exceeds `AUDIBLE_DBFS`; (0, 0) if none."""
+    frame = clip.rate_hz * _FRAME_MS // 1000
+    count = len(clip.samples) // frame
+    frames = clip.samples[: count * frame].reshape(count, frame).astype(np.float64)
+    loud = np.flatnonzero(np.mean(frames**2, axis=1) > (32768.0 * 10 ** (AUDIBLE_DBFS / 20)) ** 2)
+    if not len(loud):
+        return 0, 0
+    return int(loud[0]) * _FRAME_MS, (int(loud[-1]) + 1) * _FRAME_MS
+
+
+@dataclass(frozen=True, slots=True)
+class KeptStages:
+    """Asks stages on behalf of the engine, and remembers what deterministic ones answered."""
+
+    results: ResultStore
+
+    def speak(self, synthesizer: Synthesizer, text: str, *, part: str) -> Sound:
+        """The sound of ``text``. ``part`` is whose work it is, for the stopwatch."""
+
+        def render() -> AudioClip:
+            clip: Any = synthesizer.synthesize(text)
+            if not isinstance(clip, AudioClip):
+                raise NonsenseError(f"synthesize returned {type(clip).__name__}, not an AudioClip")
+            return clip
+
+        return self._sound(_key("speak", synthesizer, text), render, part)
+
+    def carry(self, channel: Channel, clean: Sound, *, lead_ms: int, tail_ms: int, seed: int) -> Sound:
+        """What the agent hears of ``clean``, with ``lead_ms`` before and ``tail_ms`` after it."""
+
+        def render() -> AudioClip:
+            clip = clean.read()
+            padded = AudioClip.join(
+                [
+                    AudioClip.silence(lead_ms, clip.rate_hz),
+                    clip,
+                    AudioClip.silence(tail_ms, clip.rate_hz),
+                ]
+            )
+            return channel.carry(padded, seed=seed)
+
+        return self._sound(_key("carry", channel, clean.digest, lead_ms, tail_ms, seed), render, "channel")
+
+    def own(self, clip: AudioClip) -> Sound:
+        """A clip that is already there, such as a recording."""
+        digest = self.results.audio.put(clip)
+        first_ms, last_ms = audible_span(clip)
+        return Sound(
+            digest=digest,
+            rate_hz=clip.rate_hz,
+            duration_ms=clip.duration_ms,
+            first_ms=first_ms,
+            last_ms=last_ms,
+            read=lambda: clip,
+        )
+
+    def silence(self, duration_ms: Milliseconds, rate_hz: int) -> Sound:
+        """Digital silence; it is not worth keeping."""
+        clip = AudioClip.silence(duration_ms, rate_hz)
+        return Sound(
+            digest=clip.digest(),
+            rate_hz=rate_hz,
+            duration_ms=duration_ms,
+            first_ms=0,
+            last_ms=0,
+            read=lambda: clip,
+        )
+
+    def endpoint(self, endpointer: Endpointer, sound: Sound) -> Endpoint:
+        """Where the agent decides that the caller has finished."""
+
+        def ask() -> dict[str, Any]:
+            point: Any = endpointer.endpoint(sound.read())
+            if not isinstance(point, Endpoint) or not 0 <= point.at_ms <= sound.duration_ms:
+                raise NonsenseError("endpoint did not return a moment within the clip")
+            return {"at_ms": point.at_ms, "reason": point.reason}
+
+        return Endpoint(**self._kept(_key("endpoint", endpointer, sound.digest), ask, Stage.ENDPOINTING))
+
+    def transcribe(self, recognizer: Recognizer, sound: Sound, *, heard_ms: Milliseconds) -> Recognition:
+        """What the agent's recognizer hears in the first ``heard_ms`` of the sound."""
+        key = _key("transcribe", recognizer, sound.digest, heard_ms)
+        return self._recognition(key, recognizer, lambda: sound.read().part(0, heard_ms), Stage.RECOGNIZER)
+
+    def listen(self, recognizer: Recognizer, digest: str, read: Callable[[], AudioClip] | None = None) -> str:
+        """What the reference recognizer hears in a whole clip that was kept earlier."""
+        key = _key("transcribe", recognizer, digest)
+        clip = read or (lambda: self.results.audio.get(digest))
+        return self._recognition(key, recognizer, clip, "reference recognizer").text
+
+    def _recognition(
+        self, key: str, recognizer: Recognizer, read: Callable[[], AudioClip], part: str
+    ) -> Recognition:
+        def ask() -> dict[str, Any]:
+            heard: Any = recognizer.transcribe(read())
+            if not isinstance(heard, Recognition) or not isinstance(heard.text, str):
+                raise NonsenseError("transcribe did not return a Recognition")
+            return {"text": heard.text}
+
+        return Recognition(**self._kept(key, ask, part))
+
+    def _kept(self, key: str, ask: Callable[[], dict[str, Any]], part: str) -> dict[str, Any]:
+        found = self.results.get(key) if key else MISSING
+        if found is not MISSING:
+            PROCESS.count_kept(part)
+            kept: dict[str, Any] = json.loads(found)
+            return kept
+        with PROCESS.measuring(part):
+            answer = ask()
+        if key:
+            self.results.put(key, json.dumps(answer).encode())
+        return answer
+
+    def _sound(self, key: str, render: Callable[[], AudioClip], part: str) -> Sound:
+        def describe() -> dict[str, Any]:
+            clip = render()
+            first_ms, last_ms = audible_span(clip)
+            return {
+                "digest": self.results.audio.put(clip),
+                "rate_hz": clip.rate_hz,
+                "duration_ms": clip.duration_ms,
+                "first_ms": first_ms,
+                "last_ms": last_ms,
+            }
+
+        described = self._kept(key, describe, part)
+        digest = described["digest"]
+
+        def read() -> AudioClip:
+            # A kept description whose clip is gone is made again; the digest tells that it is the same one.
+            try:
+                return self.results.audio.get(digest)
+            except RunFolderError:
+                clip = render()
+                if self.results.audio.put(clip) != digest:
+                    raise HarnessError(
+                        "a stage that states a fingerprint made different audio from the same input"
+                    ) from None
+                return clip
+
+        return Sound(read=read, **described)
+
+
+def _key(kind: str, stage: object, *parts: object) -> str:
+    """The key of a result; empty for a stage that does not state a fingerprint."""
+    fingerprint = getattr(stage, "fingerprint", "")
+    if not fingerprint:
+        return ""
+    text = "\x1f".join([_FORMAT, kind, fingerprint, *map(str, parts)])
+    return hashlib.sha256(text.encode()).hexdigest()
