@@ -15,17 +15,28 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 
 from voiceeval.errors import unknown_name
 
-Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=80)]
+_ID = r"^[a-z0-9][a-z0-9_.-]*$"
+_TAG_VALUE = r"^[^\s=×/\[\]][^=×/\[\]]*$"
+_LOCALE = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"
+
+PATTERNS_IN_WORDS: Mapping[str, str] = {
+    _ID: "lower-case letters, digits, '_', '.' and '-', beginning with a letter or digit",
+    _TAG_VALUE: "a text that does not begin with a space and has none of = × / [ ]",
+    _LOCALE: "a language tag such as 'en-US', 'es-419' or 'hi'",
+}
+"""What messages say instead of a regular expression."""
+
+Id = Annotated[str, StringConstraints(pattern=_ID, max_length=80)]
 """Lower-case letters, digits, ``_``, ``.`` and ``-``: fit for file names, test ids and links."""
-TagValue = Annotated[
-    str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\s=×/\[\]][^=×/\[\]]*$")
-]
+TagValue = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=_TAG_VALUE)]
+Locale = Annotated[str, StringConstraints(pattern=_LOCALE)]
+"""Language, script where it matters, and region: ``en-US``, ``zh-Hant-TW``, ``es-419``."""
 
 
 class Written(BaseModel):
     """Something a person writes in a file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Entity(Written):
@@ -132,7 +143,7 @@ class Caller(Written):
     id: Id
     speaker: Id = ""
     """The statistical cluster; empty: the id. Pitch or rate variants of one voice name the same speaker."""
-    locale: str = "en-US"
+    locale: Locale = "en-US"
     accent: TagValue
     voice: str = ""
     """The synthesizer's name of the voice, e.g. ``en-gb-scotland+Andy``; empty: recordings only."""
@@ -177,7 +188,7 @@ class Scenario(Written):
     goal: str
     domain: TagValue
     call_type: TagValue
-    locale: str = "en-US"
+    locale: Locale = "en-US"
     channel: TagValue = "phone"
     device: TagValue = "handset"
     family: Id = ""
