@@ -36,6 +36,9 @@ HELLO = struct.Struct("<i")
 REQUEST = struct.Struct("<I")
 ANSWER = struct.Struct("<iI")
 
+_KEPT: list[object] = []
+"""Callbacks in use: ctypes keeps no reference to them."""
+
 Speak = Callable[[dict[str, Any]], tuple[int, bytes]]
 
 
@@ -65,14 +68,14 @@ def load(site: str) -> tuple[int, Speak]:
     library.espeak_ng_SetRandSeed(1)
     samples = bytearray()
 
-    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
     def collect(wave: int | None, count: int, _events: int | None) -> int:
         if wave and count > 0:
             samples.extend(ctypes.string_at(wave, count * 2))
         return 0
 
-    library.espeak_SetSynthCallback(collect)
-    library.collect = collect  # ctypes keeps no reference, and the library goes on calling it
+    callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)(collect)
+    library.espeak_SetSynthCallback(callback)
+    _KEPT.append(callback)
 
     def speak(request: dict[str, Any]) -> tuple[int, bytes]:
         status = library.espeak_SetVoiceByName(request["voice"].encode())
