@@ -1,6 +1,6 @@
 """One conversation: who acts next and when, on one timeline.
 
-speech end → end of turn → transcript → reply ⇄ tools (bounded) → first audio → the caller's next turn. The agent
+speech end → end of turn → transcript → reply ⇄ tools (bounded) → first audio → the caller speaks. The agent
 does not listen between its end of turn and the end of its reply; words the caller still says then are lost.
 """
 
