@@ -13,7 +13,7 @@ from typing import NamedTuple
 _UNITS = {
     word: str(value)
     for value, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
     )
 } | {"nought": "0"}
 _TEENS = {

@@ -1,1 +1,54 @@
-"""What is scored of a call."""
+"""What voiceeval measures of one call; one module per family.
+
+Every metric has an ``info`` and scores one call against its scenario. Summing over a cohort and comparing
+arms happen elsewhere. Whatever the metric, a call that the harness failed is ``NotScored(HARNESS_FAILED)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from voiceeval.call import Stage
+from voiceeval.metrics.cost import CostPerCompletedCall
+from voiceeval.metrics.entities import EntityErrorRate
+from voiceeval.metrics.latency import STAGE_DURATIONS, TimeToFirstAudio
+from voiceeval.metrics.round_trip import RoundTripWordErrorRate
+from voiceeval.metrics.task import TaskCompletion, TaskJudgement, completes, judge_task
+from voiceeval.metrics.tool_path import ToolPathGivenWords, ToolPathTaken
+from voiceeval.metrics.transcription import WordErrorRate
+from voiceeval.protocols import Metric
+
+BUNDLED: Mapping[str, Callable[[], Metric]] = MappingProxyType(
+    {
+        "wer": WordErrorRate,
+        "entity_error_rate": EntityErrorRate,
+        "round_trip_wer": RoundTripWordErrorRate,
+        "task_completion": TaskCompletion,
+        "tool_path": ToolPathTaken,
+        "tool_path_given_words": ToolPathGivenWords,
+        "time_to_first_audio": TimeToFirstAudio,
+        "endpointing_ms": STAGE_DURATIONS[Stage.ENDPOINTING],
+        "recognizer_ms": STAGE_DURATIONS[Stage.RECOGNIZER],
+        "dialogue_ms": STAGE_DURATIONS[Stage.DIALOGUE],
+        "tools_ms": STAGE_DURATIONS[Stage.TOOLS],
+        "synthesizer_ms": STAGE_DURATIONS[Stage.SYNTHESIZER],
+        "cost_per_completed_call": CostPerCompletedCall,
+    }
+)
+"""Every bundled metric by name; calling a value makes the metric."""
+
+__all__ = [
+    "BUNDLED",
+    "CostPerCompletedCall",
+    "EntityErrorRate",
+    "RoundTripWordErrorRate",
+    "TaskCompletion",
+    "TaskJudgement",
+    "TimeToFirstAudio",
+    "ToolPathGivenWords",
+    "ToolPathTaken",
+    "WordErrorRate",
+    "completes",
+    "judge_task",
+]
