@@ -12,13 +12,13 @@ import tempfile
 import threading
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from voiceeval.audio import FULL_SCALE, AudioClip, Milliseconds
+from voiceeval.audio import AudioClip, Milliseconds
 from voiceeval.errors import AgentError, HarnessError
 from voiceeval.protocols import Recognition
 from voiceeval.stages import language_model
@@ -79,15 +79,11 @@ class PocketSphinx:
     """A second pass over the words found by the first."""
     bestpath: bool = True
     """A third pass for the best path through the lattice."""
-    cmn: Literal["batch", "live", "none"] = "batch"
-    """Cepstral mean normalisation: over the whole turn, adapting from a fixed start, or none."""
     pad_ms: Annotated[int, Field(ge=0, le=2_000)] = 250
     """Near-silence added before and after; the decoder mistakes abrupt speech for noise."""
     dither_dbfs: Annotated[float, Field(ge=-100, le=-20)] = -60.0
     """Level of the noise added to the turn and its padding. The model was trained on rooms and microphones:
     speech between stretches of digital silence derails it. Below −90: none to speak of."""
-    remove_noise: bool = True
-    """Spectral subtraction by the decoder's front end, as the model was trained."""
 
     def __post_init__(self) -> None:
         require("pocketsphinx", extra="pocketsphinx", needed_by="the recognizer 'pocketsphinx'")

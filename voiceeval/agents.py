@@ -1,0 +1,333 @@
+"""A voice agent made of stages, from a TOML file or from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from voiceeval import registry
+from voiceeval.audio import Milliseconds
+from voiceeval.call import Stage, Usage
+from voiceeval.errors import AgentError
+from voiceeval.options import option_names
+from voiceeval.protocols import DialogueModel, Endpointer, Recognizer, Synthesizer, ToolBackend
+from voiceeval.registry import Kind
+from voiceeval.scenario import Scenario, Written, content_digest
+from voiceeval.toml_files import read_toml, validated
+
+UNSTATED = "unstated"
+"""Stands for the fingerprint of a part that does not state one: two such parts are never taken for equal."""
+NOT_GIVEN = "not given"
+"""Stands for an option that a file does not mention."""
+TIMED = (Stage.RECOGNIZER, Stage.DIALOGUE, Stage.SYNTHESIZER)
+"""The stages with a declared latency."""
+
+_KINDS: Mapping[str, Kind] = {
+    "recognizer": "recognizer",
+    "dialogue": "dialogue_model",
+    "synthesizer": "synthesizer",
+    "endpointing": "endpointer",
+    "tools": "tool_backend",
+}
+_LABELS = ("prompt_version",)
+"""Written beside options to tell versions apart; a component gets them only when it asks for them."""
+
+
+class StageLatency(Written):
+    """How long the deployed stage takes, as its owner declares it. Without a table: no time at all."""
+
+    base_ms: Annotated[float, Field(ge=0, le=60_000)] = 0.0
+    per_unit_ms: Annotated[float, Field(ge=0, le=60_000)] = 0.0
+    """Per second of audio (recognizer), token of output (dialogue) or character of text (synthesizer)."""
+    spread: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """Sigma of a log-normal factor with median 1; 0.2 puts nine of ten between ×0.72 and ×1.39."""
+
+    def declared(self, units: float, rng: np.random.Generator) -> Milliseconds:
+        """One duration. Draws once from ``rng`` even without spread, so that both arms draw alike."""
+        draw = float(rng.standard_normal())
+        return round((self.base_ms + self.per_unit_ms * units) * float(np.exp(self.spread * draw)))
+
+
+class Prices(Written):
+    """What providers bill. Without a table: nothing."""
+
+    currency: str = ""
+    asr_per_minute: Annotated[float, Field(ge=0)] = 0.0
+    input_per_1k_tokens: Annotated[float, Field(ge=0)] = 0.0
+    output_per_1k_tokens: Annotated[float, Field(ge=0)] = 0.0
+    tts_per_1k_characters: Annotated[float, Field(ge=0)] = 0.0
+
+    def cost(self, usage: Usage) -> float:
+        """What a call costs, in ``currency``."""
+        return (
+            self.asr_per_minute * usage.audio_in_ms / 60_000
+            + self.input_per_1k_tokens * usage.input_tokens / 1000
+            + self.output_per_1k_tokens * usage.output_tokens / 1000
+            + self.tts_per_1k_characters * usage.spoken_characters / 1000
+        )
+
+
+def _no_latency() -> Mapping[Stage, StageLatency]:
+    return dict.fromkeys(TIMED, StageLatency())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A voice agent: one component per part, any object that satisfies its protocol.
+
+    Raises:
+        AgentError: a component lacks a method of its protocol, or the release date is not a date.
+    """
+
+    name: str
+    model_version: str
+    release_date: str
+    """ISO 8601: ``2026-03-01``."""
+    greeting: str = ""
+    """Said when the call is picked up; empty: the caller speaks first."""
+    recognizer: Recognizer
+    dialogue: DialogueModel
+    synthesizer: Synthesizer
+    endpointer: Endpointer
+    tool_backend: Callable[[Scenario], ToolBackend]
+    """A fresh world of tools for one call of a scenario."""
+    latency: Mapping[Stage, StageLatency] = field(default_factory=_no_latency)
+    prices: Prices = field(default_factory=Prices)
+    parts: Mapping[str, str] = field(default_factory=dict)
+    """Fingerprint of each part (recognizer, dialogue, tools, synthesizer, endpointing, latency, prices,
+    greeting), or `UNSTATED` where a component states none. Filled in; what is given takes precedence."""
+    described: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Every option as written in the agent's file, by dotted key."""
+
+    def __post_init__(self) -> None:
+        _check_date(self.release_date, self.name)
+        components = {
+            "recognizer": self.recognizer,
+            "dialogue": self.dialogue,
+            "synthesizer": self.synthesizer,
+            "endpointing": self.endpointer,
+        }
+        for part, made in components.items():
+            lacking = registry.missing_methods(_KINDS[part], made)
+            if lacking:
+                raise AgentError(
+                    f"agent {self.name!r}: its {part} is a {type(made).__name__} without {', '.join(lacking)}"
+                )
+        if not callable(self.tool_backend):
+            raise AgentError(
+                f"agent {self.name!r}: its tool_backend is a {type(self.tool_backend).__name__}; "
+                "it must be called with a scenario and return the tools of one call"
+            )
+        latency = {**_no_latency(), **self.latency}
+        computed = {part: registry.stated_fingerprint(made) or UNSTATED for part, made in components.items()}
+        computed |= {
+            "tools": registry.stated_fingerprint(self.tool_backend) or UNSTATED,
+            "latency": content_digest({stage: latency[stage].model_dump() for stage in sorted(latency)}),
+            "prices": content_digest(self.prices.model_dump()),
+            "greeting": content_digest(self.greeting),
+        }
+        object.__setattr__(self, "latency", MappingProxyType(latency))
+        object.__setattr__(self, "parts", MappingProxyType({**computed, **self.parts}))
+
+    def deterministic(self, part: str) -> bool:
+        """Whether a part promises equal results for equal input, by stating a fingerprint."""
+        return self.parts[part] != UNSTATED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One way in which two agents differ."""
+
+    key: str
+    """Dotted, as in the agent's file; a part's name where only what a file holds differs."""
+    baseline: JsonValue
+    """As written; `NOT_GIVEN` where the file does not mention it."""
+    candidate: JsonValue
+
+
+def differences(baseline: Agent, candidate: Agent) -> tuple[Difference, ...]:
+    """What differs between two agents, names aside: options as written, then content that they do not show.
+
+    The second kind is a part whose fingerprints differ though its options read alike, such as a corpus whose
+    sentences changed; its values are the first characters of both fingerprints. A part without a fingerprint
+    is known by its options alone.
+    """
+    keys = dict.fromkeys([*baseline.described, *candidate.described])
+    found = [
+        Difference(
+            key=key,
+            baseline=baseline.described.get(key, NOT_GIVEN),
+            candidate=candidate.described.get(key, NOT_GIVEN),
+        )
+        for key in keys
+        if baseline.described.get(key, NOT_GIVEN) != candidate.described.get(key, NOT_GIVEN)
+    ]
+    shown = {difference.key.split(".")[0] for difference in found}
+    for part, fingerprint in baseline.parts.items():
+        other = candidate.parts.get(part, UNSTATED)
+        if fingerprint != other and part not in shown:
+            found.append(Difference(key=part, baseline=fingerprint[:12], candidate=other[:12]))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """The fixed pair of ears and voice that judges what agents say, the same for both arms."""
+
+    recognizer: Recognizer
+    synthesizer: Synthesizer
+    """The floor voice: what the recognizer makes of it is the recognizer's own error."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for references that hear and speak alike; `UNSTATED` where a part states none."""
+        stated = [registry.stated_fingerprint(part) for part in (self.recognizer, self.synthesizer)]
+        return content_digest(stated) if all(stated) else UNSTATED
+
+
+class _ComponentTable(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    use: str
+    """A registered name, or ``package.module:Attribute``."""
+
+
+class _LatencyTables(Written):
+    recognizer: StageLatency = StageLatency()
+    dialogue: StageLatency = StageLatency()
+    synthesizer: StageLatency = StageLatency()
+
+
+class _AgentFile(Written):
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    model_version: Annotated[str, Field(min_length=1, max_length=80)]
+    release_date: date
+    greeting: str = ""
+    recognizer: _ComponentTable
+    dialogue: _ComponentTable
+    synthesizer: _ComponentTable
+    endpointing: _ComponentTable
+    tools: _ComponentTable = _ComponentTable(use="simulated")
+    latency: _LatencyTables = _LatencyTables()
+    prices: Prices = Prices()
+
+
+class _ReferenceTable(Written):
+    recognizer: _ComponentTable
+    synthesizer: _ComponentTable
+
+
+def load_agent(source: str) -> Agent:
+    """The agent that ``source`` names.
+
+    Args:
+        source: Path of a TOML file, or ``package.module:attribute`` of an `Agent` or of a function without
+            arguments that makes one.
+
+    Raises:
+        AgentError: the file or the object is wrong.
+        RegistryError: a name in it is unknown, or a package is not installed.
+    """
+    if not source.endswith(".toml") and ":" in source:
+        return _agent_from_python(source)
+    path = Path(source)
+    written = read_toml(path, error=AgentError, name=source)
+    file = validated(written, _AgentFile, where=source, error=AgentError)
+    made = {
+        part: _made(kind, getattr(file, part), where=f"{source}: {part}", folder=path.parent)
+        for part, kind in _KINDS.items()
+    }
+    described = {key: value for key, value in _flattened(written) if key != "name"}
+    return Agent(
+        name=file.name,
+        model_version=file.model_version,
+        release_date=file.release_date.isoformat(),
+        greeting=file.greeting,
+        recognizer=made["recognizer"],
+        dialogue=made["dialogue"],
+        synthesizer=made["synthesizer"],
+        endpointer=made["endpointing"],
+        tool_backend=made["tools"],
+        latency={stage: getattr(file.latency, stage.value) for stage in TIMED},
+        prices=file.prices,
+        described=MappingProxyType({"tools.use": "simulated"} | described),
+    )
+
+
+def load_reference(table: Mapping[str, object], where: str, *, folder: Path | None = None) -> Reference:
+    """The reference that a table describes: ``recognizer`` and ``synthesizer``, as in an agent's file.
+
+    Args:
+        table: As written.
+        where: File and key, for messages: ``pyproject.toml: tool.voiceeval.reference``.
+        folder: What paths that begin with ``./`` or ``../`` are relative to; by default the working folder.
+    """
+    written = validated(table, _ReferenceTable, where=where, error=AgentError)
+    start = folder or Path.cwd()
+    return Reference(
+        recognizer=_made("recognizer", written.recognizer, where=f"{where}.recognizer", folder=start),
+        synthesizer=_made("synthesizer", written.synthesizer, where=f"{where}.synthesizer", folder=start),
+    )
+
+
+def _agent_from_python(source: str) -> Agent:
+    found = registry.attribute(source, where="agent")
+    if callable(found) and not isinstance(found, Agent):
+        try:
+            found = found()
+        except AgentError:
+            raise
+        except Exception as error:
+            raise AgentError(f"agent: {source!r} failed: {registry.described(error)}") from None
+    if not isinstance(found, Agent):
+        raise AgentError(
+            f"agent: {source!r} is a {type(found).__name__}; allowed: a voiceeval.agents.Agent, "
+            "or a function without arguments that makes one"
+        )
+    return found
+
+
+def _made(kind: Kind, table: _ComponentTable, *, where: str, folder: Path) -> Any:
+    options = {key: _resolved(value, folder) for key, value in (table.model_extra or {}).items()}
+    labels = [label for label in _LABELS if label in options]
+    if labels:
+        taken = option_names(registry.find(kind, table.use, where=where))
+        options = {key: value for key, value in options.items() if key not in labels or key in taken}
+    return registry.component(kind, table.use, options, where=where)
+
+
+def _resolved(value: Any, folder: Path) -> Any:
+    """The value with every text that begins with ``./`` or ``../`` as a path from ``folder``."""
+    if isinstance(value, str) and value.startswith(("./", "../")):
+        return str((folder / value).resolve())
+    if isinstance(value, list):
+        return [_resolved(item, folder) for item in value]
+    if isinstance(value, dict):
+        return {key: _resolved(item, folder) for key, item in value.items()}
+    return value
+
+
+def _flattened(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, JsonValue]]:
+    pairs: list[tuple[str, JsonValue]] = []
+    for key, value in table.items():
+        if isinstance(value, dict):
+            pairs += _flattened(value, f"{prefix}{key}.")
+        else:
+            pairs.append((f"{prefix}{key}", value.isoformat() if isinstance(value, date) else value))
+    return pairs
+
+
+def _check_date(text: str, name: str) -> None:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise AgentError(
+            f"agent {name!r}: release_date: must be a date such as 2026-03-01, got {text!r}"
+        ) from None
