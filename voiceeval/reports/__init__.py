@@ -1,1 +1,1 @@
-"""Renderings of a comparison; they compute nothing."""
+"""Renderers of a comparison: terminal, HTML, Markdown and ``gate.json``. They judge nothing."""

@@ -1,0 +1,135 @@
+"""``gate.json``: the verdicts for machines. Equal comparisons give equal bytes; ``docs/gate-json.md`` explains."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from voiceeval.reports.wording import outcome_counts
+from voiceeval.score import MetricInfo
+from voiceeval.verdict import Blame, Comparison, Counts, Estimate, NoEstimate, Verdict
+
+SCHEMA_VERSION = 1
+_ABSOLUTE = re.compile(r"(?:/|[A-Za-z]:[\\/]|\\\\|~/)(?:[^/\\]*[/\\])*[^/\\]+")
+
+
+def gate_document(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as JSON values: no times of day, no absolute paths, no transcripts, no evidence."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "may_ship": not comparison.failed,
+        "policy": comparison.policy,
+        "partial": comparison.partial,
+        "outcomes": {str(outcome): count for outcome, count in outcome_counts(comparison).items()},
+        "alarms": list(comparison.alarms),
+        "verdicts": [_verdict(verdict) for verdict in comparison.verdicts],
+        "blames": [_blame(blame) for blame in comparison.blames],
+        "manifest": _portable(comparison.manifest),
+    }
+
+
+def canonical_json(document: Mapping[str, Any]) -> str:
+    """Sorted keys, floats by ``repr``, never NaN, and a final line feed."""
+    return json.dumps(document, sort_keys=True, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def write(comparison: Comparison, path: Path) -> Path:
+    """Write the document at once: a reader sees the old file or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial.write_text(canonical_json(gate_document(comparison)), encoding="utf-8", newline="\n")
+    partial.replace(path)
+    return path
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "id": verdict.id,
+        "metric": _metric(verdict.metric),
+        "cohort": {"name": verdict.cohort.name, "tags": dict(verdict.cohort.parts)},
+        "outcome": str(verdict.outcome),
+        "gating": verdict.gating,
+        "reason": verdict.reason,
+        "margin": verdict.margin,
+        "estimate": _estimate(verdict.estimate),
+        "counts": _counts(verdict.counts),
+        "flags": list(verdict.flags),
+    }
+
+
+def _metric(metric: MetricInfo) -> dict[str, Any]:
+    return {
+        "name": metric.name,
+        "version": metric.version,
+        "title": metric.title,
+        "unit": metric.unit,
+        "direction": str(metric.direction),
+    }
+
+
+def _estimate(estimate: Estimate | NoEstimate) -> dict[str, Any]:
+    if isinstance(estimate, NoEstimate):
+        return {"kind": "none", "reason": estimate.reason}
+    return {
+        "kind": "estimate",
+        "baseline": float(estimate.baseline),
+        "candidate": float(estimate.candidate),
+        "difference": float(estimate.difference),
+        "worse_by": float(estimate.worse_by),
+        "interval": {
+            "lower": _bound(estimate.interval.lower),
+            "upper": _bound(estimate.interval.upper),
+            "level": float(estimate.interval.level),
+        },
+        "p_worse": float(estimate.p_worse),
+        "p_adjusted": float(estimate.p_adjusted),
+        "method": estimate.method,
+        "detectable": _bound(estimate.detectable),
+        "clusters_needed": int(estimate.clusters_needed),
+    }
+
+
+def _bound(value: float) -> float | str:
+    """A number, or the word for what JSON has no number for: ``unbounded``."""
+    return "unbounded" if math.isinf(value) else float(value)
+
+
+def _counts(counts: Counts) -> dict[str, Any]:
+    return {
+        "pairs": int(counts.pairs),
+        "scored": int(counts.scored),
+        "speakers": int(counts.clusters),
+        "not_applicable": int(counts.not_applicable),
+        "agent_failed": {str(arm): int(count) for arm, count in counts.agent_failed.items()},
+        "harness_failed": {str(arm): int(count) for arm, count in counts.harness_failed.items()},
+        "not_run": int(counts.not_run),
+    }
+
+
+def _blame(blame: Blame) -> dict[str, Any]:
+    return {
+        "cohort": {"name": blame.cohort.name, "tags": dict(blame.cohort.parts)},
+        "arm": str(blame.arm),
+        "failed": int(blame.failed),
+        "saved_by_right_words": int(blame.saved_by_right_words),
+        "stage": blame.stage,
+    }
+
+
+def _portable(value: Any) -> Any:
+    """The value with plain JSON types; of an absolute path only the last part, which is the same anywhere."""
+    if isinstance(value, Mapping):
+        return {str(key): _portable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_portable(inner) for inner in value]
+    if isinstance(value, Path):
+        value = str(value)
+    if isinstance(value, str):
+        text = str(value)
+        return "…/" + re.split(r"[/\\]", text)[-1] if _ABSOLUTE.fullmatch(text) else text
+    return value

@@ -1,0 +1,71 @@
+"""Where the parts of a drawn interval lie. Drawing only: the numbers come from the verdicts."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from voiceeval.score import Direction
+from voiceeval.verdict import Estimate, Verdict
+
+_MARGIN = re.compile(r"\+(\d+(?:\.\d+)?)\s*(pp|%|ms)?")
+_SCALES = {"pp": 0.01, "ms": 1.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalBar:
+    """Positions in per cent of the width, left to right; worse is always to the right."""
+
+    start: float
+    end: float
+    point: float
+    zero: float
+    margin: tuple[float, ...]
+    """One position, or none where no margin is set or readable."""
+
+
+def margin_worse_by(verdict: Verdict) -> tuple[float, ...]:
+    """How much worse the margin allows, in the metric's unit; nothing where none is set or readable."""
+    found = _MARGIN.fullmatch(verdict.margin.strip())
+    if not found or not isinstance(verdict.estimate, Estimate):
+        return ()
+    amount, unit = float(found[1]), found[2] or ""
+    if unit == "%":
+        return (abs(verdict.estimate.baseline) * amount / 100,)
+    return (amount * _SCALES.get(unit, 1.0),)
+
+
+def bars(verdicts: Iterable[Verdict]) -> dict[str, IntervalBar]:
+    """A bar per verdict id on one common scale, for verdicts of one metric; none for those without estimate."""
+    ranges = {}
+    for verdict in verdicts:
+        if isinstance(verdict.estimate, Estimate):
+            low, high = _worse_range(verdict, verdict.estimate)
+            if math.isfinite(low) and math.isfinite(high):
+                ranges[verdict.id] = (low, high, verdict.estimate.worse_by, margin_worse_by(verdict))
+    if not ranges:
+        return {}
+    left = min(0.0, *(low for low, _, _, _ in ranges.values()))
+    right = max(0.0, *(max(high, *margin, high) for _, high, _, margin in ranges.values()))
+    span = (right - left) or 1.0
+
+    def position(value: float) -> float:
+        return round(3 + 94 * (value - left) / span, 2)
+
+    return {
+        id_: IntervalBar(
+            start=position(low),
+            end=position(high),
+            point=position(min(max(point, left), right)),
+            zero=position(0.0),
+            margin=tuple(position(value) for value in margin),
+        )
+        for id_, (low, high, point, margin) in ranges.items()
+    }
+
+
+def _worse_range(verdict: Verdict, estimate: Estimate) -> tuple[float, float]:
+    lower, upper = estimate.interval.lower, estimate.interval.upper
+    return (-upper, -lower) if verdict.metric.direction is Direction.HIGHER_IS_BETTER else (lower, upper)

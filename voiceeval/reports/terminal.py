@@ -1,0 +1,306 @@
+"""The comparison on a terminal or in a CI log: readable without colour, from 60 columns up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from voiceeval.call import Arm
+from voiceeval.cohort import EVERYONE
+from voiceeval.reports.cohort_table import (
+    STAGE_METRICS,
+    CohortRow,
+    CohortTable,
+    gating_table,
+    reported_cohorts_table,
+    reported_metrics_table,
+    slower_stage,
+)
+from voiceeval.reports.manifest_view import arm_view, changed_in_short
+from voiceeval.reports.wording import (
+    SIGNS,
+    blamed,
+    bounds,
+    counted,
+    difference,
+    direction_word,
+    finding,
+    headline,
+    levels,
+    number,
+    one_line,
+    outcome_word,
+    tally,
+)
+from voiceeval.score import MetricInfo
+from voiceeval.verdict import Comparison, Estimate, Outcome, Verdict
+
+_STYLES = {
+    Outcome.INVALID: "bold magenta",
+    Outcome.REGRESSED: "bold red",
+    Outcome.INCONCLUSIVE: "yellow",
+    Outcome.PASSED: "green",
+    Outcome.IMPROVED: "bold cyan",
+}
+_ASCII = str.maketrans(
+    {"✗": "x", "✓": "v", "▲": "^", "→": ">", "×": "x", "−": "-", "±": "+", "…": "~", "·": "-"}
+)
+_MOST_ROWS = 40
+_MOST_UNDECIDED = 6
+
+
+def render(
+    comparison: Comparison, console: Console, *, report_path: Path | str = "", gate_path: Path | str = ""
+) -> None:
+    """Print the whole result.
+
+    Args:
+        comparison: What to print.
+        console: Where; its width decides the layout, and no colour is needed to read it.
+        report_path: The HTML report, named in the last lines; empty where none was written.
+        gate_path: The same for ``gate.json``.
+    """
+    page = Group(*_page(comparison, console.width, report_path, gate_path))
+    if console.encoding.lower().startswith("utf"):
+        console.print(page)
+        return
+    with console.capture() as capture:
+        console.print(page)
+    plain = capture.get().translate(_ASCII)
+    console.file.write(plain.encode(console.encoding, "replace").decode(console.encoding))
+
+
+def _page(
+    comparison: Comparison, width: int, report_path: Path | str, gate_path: Path | str
+) -> Iterator[RenderableType]:
+    table = gating_table(comparison)
+    yield from _heading(comparison)
+    yield from _cohorts(table, comparison, width)
+    yield from _blocking(table, comparison)
+    yield from _undecided(comparison)
+    yield from _reported(comparison)
+    yield Text("")
+    yield Text(tally(comparison), style="bold")
+    for name, path in (("report", report_path), ("gate", gate_path)):
+        if path:
+            yield Text(f"{name}: {path}", no_wrap=True, overflow="ignore")
+
+
+def _heading(comparison: Comparison) -> Iterator[RenderableType]:
+    baseline, candidate = (arm_view(comparison.manifest, arm) for arm in Arm)
+    line = Text("baseline ", style="dim")
+    line.append(one_line(baseline.label, limit=60), style="not dim bold")
+    line.append(" → candidate ")
+    line.append(one_line(candidate.label, limit=60), style="not dim bold")
+    yield line
+    yield Text(f"what differs: {one_line(changed_in_short(comparison.manifest))}", style="dim")
+    yield Text("")
+    style = "bold white on red" if comparison.failed else "bold green"
+    yield Text.assemble((f" {headline(comparison)} ", style), f"  (policy: {comparison.policy})")
+    if comparison.partial:
+        yield Text(
+            "partial: only a selection of the suite was judged; this run cannot be blessed", "bold yellow"
+        )
+    for alarm in comparison.alarms:
+        yield Text(f"alarm: {one_line(alarm)}", style="bold")
+
+
+def _cohorts(table: CohortTable, comparison: Comparison, width: int) -> Iterator[RenderableType]:
+    if not table.rows:
+        return
+    rows = _shown_rows(table, comparison)
+    names = [_name_lines(row) for row in rows]
+    sizes = [f"{counted(row.speakers, 'speaker')}\n{counted(row.pairs, 'call')}" for row in rows]
+    fixed = max(cell_len(line) for lines in names for line in lines.split("\n")) + 14
+    for metrics in _chunks(table.metrics, max(width - fixed, 16), rows):
+        grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+        grid.add_column("cohort", no_wrap=True, vertical="top")
+        grid.add_column("size", no_wrap=True, style="dim")
+        for metric in metrics:
+            grid.add_column(
+                _metric_heading(metric, rows), vertical="bottom", width=_metric_width(metric, rows)
+            )
+        for index, row in enumerate(rows):
+            cells = [
+                _cell(row.cells[metric.name]) if metric.name in row.cells else Text("–") for metric in metrics
+            ]
+            style = _STYLES[row.worst] if row.blocking(comparison) else ""
+            grid.add_row(Text(names[index], style=style), Text(sizes[index]), *cells)
+            if row.cohort == EVERYONE:
+                grid.add_section()
+        yield Text("")
+        yield grid
+    hidden = len(table.rows) - len(rows)
+    if hidden:
+        yield Text(
+            f"{counted(hidden, 'more cohort')} without a blocking verdict: see the report", style="dim"
+        )
+    yield Text("   ".join(outcome_word(outcome) for outcome in SIGNS), style="dim")
+
+
+def _shown_rows(table: CohortTable, comparison: Comparison) -> tuple[CohortRow, ...]:
+    kept = table.rows[:_MOST_ROWS]
+    return kept + tuple(row for row in table.rows[_MOST_ROWS:] if row.blocking(comparison))
+
+
+def _chunks(
+    metrics: Sequence[MetricInfo], room: int, rows: Sequence[CohortRow]
+) -> Iterator[tuple[MetricInfo, ...]]:
+    """Metrics for one table after the other, each as wide as there is room for."""
+    chunk: list[MetricInfo] = []
+    used = 0
+    for metric in metrics:
+        needed = _metric_width(metric, rows) + 2
+        if chunk and used + needed > room:
+            yield tuple(chunk)
+            chunk, used = [], 0
+        chunk.append(metric)
+        used += needed
+    if chunk:
+        yield tuple(chunk)
+
+
+def _name_lines(row: CohortRow) -> str:
+    """A cohort's name, a line per tag: narrow, and nothing is abbreviated."""
+    return "\n× ".join(one_line(part, limit=40) for part in row.cohort.name.split(" × "))
+
+
+def _metric_width(metric: MetricInfo, rows: Sequence[CohortRow]) -> int:
+    cells = [line for row in rows if metric.name in row.cells for line in _cell_lines(row.cells[metric.name])]
+    words = one_line(metric.title, limit=60).split()
+    return min(max(cell_len(text) for text in [*cells, *words]), 20)
+
+
+def _metric_heading(metric: MetricInfo, rows: Sequence[CohortRow]) -> Text:
+    margins = sorted({row.cells[metric.name].margin for row in rows if metric.name in row.cells} - {""})
+    heading = Text(one_line(metric.title, limit=60))
+    if margins:
+        told = one_line(margins[0], limit=12) if len(margins) == 1 else "varies"
+        heading.append(f"\nmargin {told}", style="dim not bold")
+    return heading
+
+
+def _cell_lines(verdict: Verdict) -> tuple[str, str]:
+    sign = SIGNS[verdict.outcome] if verdict.gating else f"({SIGNS[verdict.outcome]})"
+    estimate = verdict.estimate
+    if not isinstance(estimate, Estimate):
+        return f"{sign} {verdict.outcome.value}", "no estimate"
+    change = difference(verdict.metric, estimate.difference)
+    return f"{sign} {change}", levels(verdict.metric, estimate, arrow="→")
+
+
+def _cell(verdict: Verdict) -> Text:
+    first, second = _cell_lines(verdict)
+    return Text.assemble((first, _STYLES[verdict.outcome]), "\n", (second, "dim"))
+
+
+def _blocking(table: CohortTable, comparison: Comparison) -> Iterator[RenderableType]:
+    rows = [(row, row.blocking(comparison)) for row in table.rows]
+    if not any(cells for _, cells in rows):
+        return
+    yield Text("")
+    yield Text("Why it may not ship", style="bold underline")
+    for row, cells in rows:
+        if not cells:
+            continue
+        yield Text.assemble((one_line(row.cohort.name, limit=120), "bold"), (f"  {_size(row)}", "dim"))
+        for verdict in cells:
+            yield Padding(_blocking_line(verdict, comparison), (0, 0, 0, 2))
+        yield Padding(_blame_line(row), (0, 0, 0, 2))
+
+
+def _size(row: CohortRow) -> str:
+    return f"{counted(row.speakers, 'speaker')}, {counted(row.pairs, 'call')}"
+
+
+def _blocking_line(verdict: Verdict, comparison: Comparison) -> Text:
+    line = Text.assemble(
+        (outcome_word(verdict.outcome), _STYLES[verdict.outcome]),
+        f" {one_line(verdict.metric.title, limit=60)}: ",
+        finding(verdict),
+        (f". {one_line(verdict.reason)}", "dim"),
+    )
+    timed = verdict.metric.unit == "ms" and verdict.metric.name not in STAGE_METRICS
+    for stage in slower_stage(comparison, verdict.cohort) if timed else ():
+        estimate = stage.estimate
+        assert isinstance(estimate, Estimate)  # noqa: S101 - slower_stage gives no other
+        line.append(f" Slower stage: {STAGE_METRICS[stage.metric.name]}", style="bold")
+        line.append(f" {difference(stage.metric, estimate.difference)}.")
+    return line
+
+
+def _blame_line(row: CohortRow) -> Text:
+    line = Text("lost tasks: ", style="bold")
+    candidate = row.blames.get(Arm.CANDIDATE)
+    line.append(blamed(candidate) if candidate else "not known", style="not bold")
+    if Arm.BASELINE in row.blames:
+        line.append(f" (baseline lost {row.blames[Arm.BASELINE].failed})", style="not bold")
+    return line
+
+
+def _undecided(comparison: Comparison) -> Iterator[RenderableType]:
+    """Cells that were not decided and do not block: they must not read as passed."""
+    cells = [v for v in comparison.verdicts if v.gating and v.outcome is Outcome.INCONCLUSIVE]
+    if not cells or Outcome.INCONCLUSIVE.blocks(comparison.policy):
+        return
+    yield Text("")
+    yield Text(f"Not decided: {counted(len(cells), 'gating cell')}", style="bold underline")
+    for verdict in cells[:_MOST_UNDECIDED]:
+        told = Text(
+            f"? {one_line(verdict.cohort.name, limit=80)}, {one_line(verdict.metric.title, limit=40)}"
+        )
+        told.append(f": {one_line(verdict.reason)}", style="dim")
+        if isinstance(verdict.estimate, Estimate) and verdict.estimate.clusters_needed:
+            needed = counted(verdict.estimate.clusters_needed, "speaker")
+            told.append(
+                f" Deciding it takes about {needed}; there are {verdict.counts.clusters}.", style="dim"
+            )
+        yield Padding(told, (0, 0, 0, 2))
+    if len(cells) > _MOST_UNDECIDED:
+        yield Padding(Text(f"and {len(cells) - _MOST_UNDECIDED} more", style="dim"), (0, 0, 0, 2))
+
+
+def _reported(comparison: Comparison) -> Iterator[RenderableType]:
+    table = reported_metrics_table(comparison)
+    overall = [row for row in table.rows if row.cohort == EVERYONE]
+    if overall:
+        grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+        for heading in ("metric", "baseline → candidate", "difference", "interval"):
+            grid.add_column(heading)
+        for metric in table.metrics:
+            if metric.name in overall[0].cells:
+                grid.add_row(*_reported_cells(overall[0].cells[metric.name]))
+        yield Text("")
+        yield Text("Reported only, overall (never fails the run)", style="bold")
+        yield grid
+    worse = [
+        verdict
+        for row in (*reported_cohorts_table(comparison).rows, *table.rows)
+        for verdict in row.cells.values()
+        if verdict.outcome is Outcome.REGRESSED
+    ]
+    if worse:
+        named = ", ".join(one_line(verdict.id, limit=80) for verdict in worse[:3])
+        rest = f" and {len(worse) - 3} more" if len(worse) > 3 else ""
+        yield Text(f"Reported only, yet regressed: {named}{rest}", style="yellow")
+
+
+def _reported_cells(verdict: Verdict) -> tuple[Text, ...]:
+    metric, estimate = verdict.metric, verdict.estimate
+    title = Text(one_line(metric.title, limit=60))
+    if not isinstance(estimate, Estimate):
+        return title, Text(one_line(estimate.reason, limit=60), style="dim"), Text(""), Text("")
+    word = direction_word(metric, estimate)
+    return (
+        title,
+        Text(f"{number(metric, estimate.baseline)} → {number(metric, estimate.candidate)}"),
+        Text(f"{difference(metric, estimate.difference)} {word}"),
+        Text(bounds(metric, estimate.interval), style="dim"),
+    )

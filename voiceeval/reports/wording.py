@@ -1,0 +1,199 @@
+"""How every report says a number, a verdict and a name, so that no two of them say it differently."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+
+from voiceeval.score import MetricInfo
+from voiceeval.verdict import Blame, Comparison, Estimate, Interval, Outcome, Verdict
+
+SIGNS = {
+    Outcome.INVALID: "!",
+    Outcome.REGRESSED: "✗",
+    Outcome.INCONCLUSIVE: "?",
+    Outcome.PASSED: "✓",
+    Outcome.IMPROVED: "▲",
+}
+"""Verdicts are told apart by these without colour; worst first."""
+
+SEVERITY = {outcome: rank for rank, outcome in enumerate(SIGNS)}
+"""0 is the worst."""
+
+ELLIPSIS = "…"
+_MINUS = "−"
+
+# Everything that is drawn as nothing, or that changes how its neighbours are drawn: control characters, bidi
+# embeddings and isolates, zero-width and tag characters, line separators, lone surrogates.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with every unseen character written out, such as ``⟨U+202E⟩``; line feeds and tabs stay.
+
+    >>> visible("a\\u202eb")
+    'a⟨U+202E⟩b'
+    """
+    return _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
+
+
+def one_line(text: str, *, limit: int = 300) -> str:
+    """The text visible, on one line, and honestly shortened."""
+    return shortened(" ".join(visible(text[: 4 * limit + 100]).split()), limit=limit, of=len(text))
+
+
+def shortened(text: str, *, limit: int, of: int | None = None) -> str:
+    """The text up to ``limit`` characters, then how many more there are."""
+    total = len(text) if of is None else max(of, len(text))
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}{ELLIPSIS} ({total - limit:,} more characters)"
+
+
+def level(metric: MetricInfo, value: float) -> str:
+    """A rate of one arm with its unit: ``12.3 %``, ``812 ms``."""
+    unit = _unit(metric)
+    return f"{number(metric, value)} {unit}" if unit else number(metric, value)
+
+
+def levels(metric: MetricInfo, estimate: Estimate, *, arrow: str = " → ") -> str:
+    """Both arms' rates: ``8.1 → 14.2 %``."""
+    return f"{number(metric, estimate.baseline)}{arrow}{level(metric, estimate.candidate)}"
+
+
+def number(metric: MetricInfo, value: float) -> str:
+    """A rate without its unit; a real minus sign where it is below zero."""
+    if not math.isfinite(value):
+        return "unbounded"
+    if metric.unit == "share":
+        text = f"{100 * value:.1f}"
+    elif metric.unit == "ms":
+        text = f"{value:.0f}"
+    else:
+        text = f"{value:.4f}"
+    return _unsigned_zero(text).replace("-", _MINUS)
+
+
+def signed(metric: MetricInfo, value: float) -> str:
+    """A difference without its unit: ``+6.1``, ``−80``, ``±0.0``."""
+    text = number(metric, value)
+    if text.startswith((_MINUS, "unbounded")):
+        return text
+    return f"+{text}" if text.strip("0.") else f"±{text}"
+
+
+def difference(metric: MetricInfo, value: float) -> str:
+    """A difference with sign and unit: ``+6.1 pp``, ``−80 ms``."""
+    unit = "pp" if metric.unit == "share" else _unit(metric)
+    return f"{signed(metric, value)} {unit}" if unit else signed(metric, value)
+
+
+def bounds(metric: MetricInfo, interval: Interval) -> str:
+    """An interval of differences: ``+3.2 to +9.0 pp``."""
+    return f"{signed(metric, interval.lower)} to {difference(metric, interval.upper)}"
+
+
+def coverage(interval: Interval) -> str:
+    """An interval's level: ``95 %``."""
+    return f"{100 * interval.level:g} %"
+
+
+def direction_word(metric: MetricInfo, estimate: Estimate) -> str:
+    """``worse``, ``better``, or ``the same`` as far as the shown digits tell."""
+    if not number(metric, estimate.worse_by).strip(f"0.{_MINUS}"):
+        return "the same"
+    return "worse" if estimate.worse_by > 0 else "better"
+
+
+def probability(p: float) -> str:
+    """A p-value with its relation: ``= 0.012``, ``< 0.0001``."""
+    return "< 0.0001" if p < 0.0001 else f"= {p:.2g}"
+
+
+def outcome_word(outcome: Outcome) -> str:
+    """Sign and word: ``✗ regressed``."""
+    return f"{SIGNS[outcome]} {outcome.value}"
+
+
+def counted(count: int, singular: str, plural: str = "") -> str:
+    """``1 cohort``, ``2 cohorts``."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def finding(verdict: Verdict) -> str:
+    """The numbers of one verdict in a phrase, without its reason."""
+    estimate = verdict.estimate
+    if not isinstance(estimate, Estimate):
+        return "no estimate"
+    metric = verdict.metric
+    change = f"{levels(metric, estimate)}, {difference(metric, estimate.difference)}"
+    facts = [f"{coverage(estimate.interval)} interval {bounds(metric, estimate.interval)}"]
+    if verdict.margin:
+        facts.append(f"margin {one_line(verdict.margin, limit=20)}")
+    facts.append(f"{'adjusted ' if verdict.gating else ''}p {probability(estimate.p_adjusted)}")
+    return f"{change} ({direction_word(metric, estimate)}); {'; '.join(facts)}"
+
+
+def blamed(blame: Blame) -> str:
+    """Which stage lost a cohort's tasks, with the counts it rests on."""
+    if blame.failed == 0:
+        return "no failed calls"
+    saved, failed = blame.saved_by_right_words, blame.failed
+    counts = f"{saved} of {counted(failed, 'failed call')} would have succeeded with the right words"
+    stage = {"both": "recognition and dialogue alike"}.get(blame.stage, blame.stage)
+    return f"{stage}: {counts}"
+
+
+def headline(comparison: Comparison) -> str:
+    """The one sentence of the run: ``MAY NOT SHIP: 2 cohorts regressed``."""
+    blocking = [
+        item for item in comparison.verdicts if item.gating and item.outcome.blocks(comparison.policy)
+    ]
+    if not any(verdict.gating for verdict in comparison.verdicts):
+        return "NOT JUDGED: no gating verdict"
+    if not blocking:
+        undecided = undecided_count(comparison)
+        rest = f"; {counted(undecided, 'gating cell')} not decided" if undecided else ""
+        return f"may ship: no cohort regressed{rest}"
+    told = []
+    for outcome in SIGNS:
+        cohorts = {verdict.cohort for verdict in blocking if verdict.outcome is outcome}
+        if cohorts:
+            told.append(f"{counted(len(cohorts), 'cohort')} {outcome.value}")
+    return f"MAY NOT SHIP: {', '.join(told)}"
+
+
+def undecided_count(comparison: Comparison) -> int:
+    """Gating cells that were neither passed nor failed."""
+    return outcome_counts(comparison)[Outcome.INCONCLUSIVE]
+
+
+def outcome_counts(comparison: Comparison) -> dict[Outcome, int]:
+    """Gating cells by outcome, worst first; outcomes that did not occur count 0."""
+    return {outcome: sum(v.gating and v.outcome is outcome for v in comparison.verdicts) for outcome in SIGNS}
+
+
+def tally(comparison: Comparison) -> str:
+    """Every outcome's count in one line, including what was not decided."""
+    counts = outcome_counts(comparison)
+    words = {Outcome.INCONCLUSIVE: "inconclusive (not decided)"}
+    told = [f"{count} {words.get(outcome, outcome.value)}" for outcome, count in counts.items()]
+    return f"{counted(sum(counts.values()), 'gating cell')}: {', '.join(told)}"
+
+
+def is_plain(character: str) -> bool:
+    """Whether a character is safe in a file name anywhere: ASCII letters and digits."""
+    return character.isascii() and unicodedata.category(character) in {"Ll", "Lu", "Nd"}
+
+
+def _unit(metric: MetricInfo) -> str:
+    return {"share": "%", "ms": "ms"}.get(metric.unit, "")
+
+
+def _unsigned_zero(text: str) -> str:
+    return text.removeprefix("-") if not text.strip("-0.") else text
