@@ -1,0 +1,214 @@
+"""What the caller says next: the script of a scenario, followed by rules and never by chance.
+
+After each reply of the agent the first rule that applies decides:
+
+1. The agent asks to repeat: the caller says the last thing again, with that turn's ``repairs``. After a turn
+   in which the caller stayed silent there is nothing to repeat, and the next rule is tried.
+2. The reply contains the ``cue`` of a turn that was not said yet: that turn, the earliest first.
+3. The reply contains the ``cue`` of a turn that was said before: the agent asks again, and is told again,
+   with that turn's ``repairs``.
+4. The next turn without a cue that was not said yet.
+5. Nothing is left to say: the caller hangs up, done.
+
+A turn found by 2, 3 or 4 whose ``expects`` the reply does not fulfil is not said; its ``objection`` is, and
+the turn stays unsaid. Repetitions and objections in a row that exceed the scenario's ``patience`` make the
+caller hang up, out of patience.
+
+Phrases are compared without regard to case, punctuation and spacing, as whole words, digits as written:
+``4 1 2 9`` does not occur in ``4129``. ``a|b`` takes either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from voiceeval.scenario import CallerTurn, Scenario
+
+Wording = Literal["text", "repair", "objection"]
+
+REPAIR_REQUESTS = {
+    "en": (
+        "say that again",
+        "say it again",
+        "repeat that",
+        "repeat it",
+        "could you repeat",
+        "can you repeat",
+        "please repeat",
+        "did not catch",
+        "didn't catch",
+        "did not understand",
+        "didn't understand",
+        "did not get",
+        "didn't get",
+        "did not hear",
+        "didn't hear",
+        "one more time",
+        "come again",
+        "pardon",
+        "are you still there",
+    ),
+    "de": ("noch einmal", "wiederholen", "nicht verstanden", "wie bitte", "sind sie noch da"),
+    "es": ("otra vez", "repetir", "puede repetirlo", "no le entendí", "no he entendido", "sigue ahí"),
+    "fr": ("répéter", "encore une fois", "pas compris", "pas entendu", "êtes-vous toujours là"),
+}
+"""Phrases by which an agent asks to repeat, by language. A language that is not listed has English's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """The caller speaks, or stays silent."""
+
+    text: str
+    """Empty: the caller says nothing for ``silence_ms``."""
+    script_turn: int
+    """Index in the scenario's turns."""
+    wording: Wording
+    silence_ms: int = 0
+    """How long the caller says nothing before speaking."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hangup:
+    """The caller ends the call."""
+
+    reason: Literal["done", "out of patience"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerMemory:
+    """All that the caller's next decision depends on, beside the agent's words."""
+
+    said: frozenset[int] = frozenset()
+    """Turns whose text was said."""
+    last: Utterance | None = None
+    in_a_row: int = 0
+    """Repetitions and objections since the caller last said something new."""
+    repairs: tuple[int, ...] = ()
+    """How many times each turn was repeated, by index."""
+
+
+class Decision(NamedTuple):
+    """What the caller does, and what they remember afterwards."""
+
+    action: Utterance | Hangup
+    memory: CallerMemory
+
+
+def repair_requests(locale: str) -> tuple[str, ...]:
+    """The phrases by which an agent asks to repeat in a locale's language."""
+    language = locale.replace("_", "-").split("-")[0].lower()
+    return REPAIR_REQUESTS.get(language, REPAIR_REQUESTS["en"])
+
+
+def begin(scenario: Scenario) -> Decision:
+    """What the caller says first: the first turn without a cue, whatever the greeting was."""
+    memory = CallerMemory(repairs=(0,) * len(scenario.turns))
+    index = next((i for i, turn in enumerate(scenario.turns) if not turn.cue), 0)
+    return _say(scenario, memory, index, reply=None)
+
+
+def respond(
+    scenario: Scenario, memory: CallerMemory, reply: str, repair_phrases: Iterable[str] | None = None
+) -> Decision:
+    """What the caller does after a reply. Pure: same arguments, same decision.
+
+    Args:
+        scenario: The script.
+        memory: As it was after the caller's last decision.
+        reply: The agent's words; empty when the agent said nothing, which asks for a repetition too.
+        repair_phrases: Phrases that ask to repeat; by default those of the scenario's language.
+    """
+    phrases = repair_requests(scenario.locale) if repair_phrases is None else repair_phrases
+    heard = _normalised(reply)
+    asks_again = not heard.strip() or any(_says(heard, phrase) for phrase in phrases)
+    if asks_again and memory.last is not None and memory.last.text:
+        return _repeat(scenario, memory, memory.last)
+    index = next(_candidates(scenario, memory, heard), None)
+    if index is None:
+        return Decision(Hangup(reason="done"), memory)
+    return _say(scenario, memory, index, reply=heard)
+
+
+class ScriptedCaller:
+    """A scenario's caller in one call; remembers what was said."""
+
+    def __init__(self, scenario: Scenario, *, repair_phrases: Iterable[str] | None = None) -> None:
+        self._scenario = scenario
+        self._phrases = None if repair_phrases is None else tuple(repair_phrases)
+        self._memory = CallerMemory(repairs=(0,) * len(scenario.turns))
+
+    @property
+    def memory(self) -> CallerMemory:
+        """What the caller remembers now."""
+        return self._memory
+
+    def first(self) -> Utterance | Hangup:
+        """The caller's first words, after the greeting if there is one."""
+        return self._keep(begin(self._scenario))
+
+    def next(self, agent_text: str) -> Utterance | Hangup:
+        """The caller's answer to the agent's words."""
+        return self._keep(respond(self._scenario, self._memory, agent_text, self._phrases))
+
+    def unanswered(self) -> Utterance | Hangup:
+        """What the caller does when the agent stays silent: says it again, up to their patience."""
+        return self.next("")
+
+    def _keep(self, decision: Decision) -> Utterance | Hangup:
+        self._memory = decision.memory
+        return decision.action
+
+
+def _candidates(scenario: Scenario, memory: CallerMemory, heard: str) -> Iterator[int]:
+    """Turns that fit the reply, best first."""
+    cued = [i for i, turn in enumerate(scenario.turns) if any(_says(heard, phrase) for phrase in turn.cue)]
+    yield from (i for i in cued if i not in memory.said)
+    yield from (i for i in cued if i in memory.said)
+    yield from (i for i, turn in enumerate(scenario.turns) if not turn.cue and i not in memory.said)
+
+
+def _say(scenario: Scenario, memory: CallerMemory, index: int, *, reply: str | None) -> Decision:
+    turn = scenario.turns[index]
+    if reply is not None and not all(_says(reply, phrase) for phrase in turn.expects):
+        objection = Utterance(text=turn.objection, script_turn=index, wording="objection")
+        return _again(scenario, memory, objection)
+    if index in memory.said:
+        return _again(scenario, memory, _repair(turn, index, memory))
+    words = Utterance(text=turn.text, script_turn=index, wording="text", silence_ms=turn.silence_ms)
+    return Decision(words, replace(memory, said=memory.said | {index}, last=words, in_a_row=0))
+
+
+def _repeat(scenario: Scenario, memory: CallerMemory, last: Utterance) -> Decision:
+    if last.wording == "objection":
+        return _again(scenario, memory, last)
+    turn = scenario.turns[last.script_turn]
+    return _again(scenario, memory, _repair(turn, last.script_turn, memory))
+
+
+def _repair(turn: CallerTurn, index: int, memory: CallerMemory) -> Utterance:
+    """The next of the turn's other wordings; the last one again when they are used up."""
+    words = turn.repairs[min(memory.repairs[index], len(turn.repairs) - 1)] if turn.repairs else turn.text
+    return Utterance(text=words, script_turn=index, wording="repair")
+
+
+def _again(scenario: Scenario, memory: CallerMemory, words: Utterance) -> Decision:
+    if memory.in_a_row >= scenario.patience:
+        return Decision(Hangup(reason="out of patience"), memory)
+    repairs = list(memory.repairs)
+    repairs[words.script_turn] += words.wording == "repair"
+    return Decision(words, replace(memory, last=words, in_a_row=memory.in_a_row + 1, repairs=tuple(repairs)))
+
+
+def _normalised(text: str) -> str:
+    """Lower case, words and digits only, one space around each."""
+    letters = "".join(c if c.isalnum() else "" if c in "'’" else " " for c in text.casefold())
+    return f" {' '.join(letters.split())} "
+
+
+def _says(heard: str, phrase: str) -> bool:
+    """Whether normalised words contain a phrase, or one of its ``|`` alternatives."""
+    wanted = (_normalised(option) for option in phrase.split("|"))
+    return any(words.strip() and words in heard for words in wanted)
