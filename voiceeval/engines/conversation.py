@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from pydantic import JsonValue
@@ -122,24 +122,25 @@ class Conversation:
         if isinstance(action, Hangup):
             self._note(HungUp(at_ms=self._time.now_ms, turn=self._turn, by="caller", reason=action.reason))
             return
+        utterance = action
         if self._turn >= self._scenario.max_exchanges:
             self._note(
                 HungUp(at_ms=self._time.now_ms, turn=self._turn, by="limit", reason="too many exchanges")
             )
             return
         self._turn += 1
-        said = (action.script_turn, action.wording)
+        said = (utterance.script_turn, utterance.wording)
+        times_said = self._times_said.get(said, 0)
         sound = self._ask(
-            Stage.ENDPOINTING,
-            lambda: self._medium.caller_says(action, times_said=self._times_said.get(said, 0)),
+            Stage.ENDPOINTING, lambda: self._medium.caller_says(utterance, times_said=times_said)
         )
-        if action.text and sound.endpoint.at_ms <= sound.speech_from_ms:
+        if utterance.text and sound.endpoint.at_ms <= sound.speech_from_ms:
             # The agent lost patience before the caller spoke: nothing was said yet.
-            self._pending = (replace(action, silence_ms=0),)
-            action = replace(action, text="")
+            self._pending = (replace(utterance, silence_ms=0),)
+            self._listen(replace(utterance, text=""), sound)
         else:
-            self._times_said[said] = self._times_said.get(said, 0) + 1
-        self._listen(action, sound)
+            self._times_said[said] = times_said + 1
+            self._listen(utterance, sound)
 
     def _listen(self, utterance: Utterance, sound: CallerSound) -> None:
         start_ms, turn = self._time.now_ms, self._turn
@@ -248,17 +249,15 @@ class Conversation:
 
     def _answer(self, text: str, reply: Reply) -> None:
         if reply.ends_call != "no":
-            reason = "handed over" if reply.ends_call == "handed over" else "done"
-            self._speak(
-                text,
-                then=lambda: self._note(
-                    HungUp(at_ms=self._time.now_ms, turn=self._turn, by="agent", reason=reason)
-                ),
-            )
+            self._speak(text, then=lambda: self._agent_hangs_up(reply))
         elif text:
             self._speak(text, then=lambda: self._caller_reacts(text))
         else:
             self._time.after(REPLY_LIMIT_MS, lambda: self._caller_turn(self._caller.unanswered()))
+
+    def _agent_hangs_up(self, reply: Reply) -> None:
+        reason: Literal["handed over", "done"] = "handed over" if reply.ends_call == "handed over" else "done"
+        self._note(HungUp(at_ms=self._time.now_ms, turn=self._turn, by="agent", reason=reason))
 
     def _speak(self, text: str, then: Callable[[], None]) -> None:
         turn = self._turn
