@@ -174,21 +174,26 @@ def _maker_of_tools(found: Any, use: str, options: Mapping[str, object], *, wher
     return ToolMaker(make, taken, stated_fingerprint(found, options))
 
 
-def stated_fingerprint(component_: Any, options: Mapping[str, object] | None = None) -> str:
-    """The fingerprint that a component states, or empty.
+def stated_fingerprint(made: Any, options: Mapping[str, object] | None = None) -> str:
+    """The fingerprint that a component, or what makes tools, states; empty where it states none.
 
-    A class whose instances state one is as good as its source: the digest covers the module's text and the
-    options.
+    Tools are made per call, so that only a class can speak for them: our own, or one whose instances state a
+    fingerprint, is known by its module's source and the options.
     """
-    stated = getattr(component_, "fingerprint", "")
-    if isinstance(stated, str):
-        return content_digest([stated, options]) if stated and options else stated
-    owner = component_ if isinstance(component_, type) else getattr(component_, "__self__", None)
+    stated = getattr(made, "fingerprint", "")
+    owner = made if isinstance(made, type) else getattr(made, "__self__", None)
+    if isinstance(stated, str) and (stated or not _is_our_tools(owner)):
+        return content_digest([stated, dict(options)]) if stated and options else stated
     module = sys.modules.get(getattr(owner, "__module__", ""))
-    if owner is None or module is None or not getattr(module, "__file__", None):
+    if not isinstance(owner, type) or not getattr(module, "__file__", None):
         return ""
-    source = Path(str(module.__file__)).read_text(encoding="utf-8")
-    return content_digest([owner.__qualname__, source, options or {}])
+    source = Path(str(getattr(module, "__file__", ""))).read_text(encoding="utf-8")
+    return content_digest([owner.__qualname__, source, dict(options or {})])
+
+
+def _is_our_tools(owner: Any) -> bool:
+    path = f"{getattr(owner, '__module__', '')}:{getattr(owner, '__qualname__', '')}"
+    return path in BUNDLED["tool_backend"].values()
 
 
 def _called(make: Callable[..., Any], options: Mapping[str, Any], *, use: str, where: str) -> Any:

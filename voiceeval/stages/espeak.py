@@ -10,7 +10,6 @@ import atexit
 import contextlib
 import difflib
 import functools
-import importlib.util
 import json
 import os
 import selectors
@@ -28,8 +27,9 @@ import numpy as np
 from pydantic import Field
 
 from voiceeval.audio import AudioClip
-from voiceeval.errors import AgentError, HarnessError, RegistryError
+from voiceeval.errors import AgentError, HarnessError
 from voiceeval.stages import espeak_process
+from voiceeval.stages.extras import require
 from voiceeval.stages.fingerprints import fingerprint
 
 MAX_CHARACTERS = 5_000
@@ -134,15 +134,7 @@ def speakable(text: str) -> str:
 
 
 def _package_folder() -> Path:
-    found = None
-    with contextlib.suppress(ValueError):  # what a module set to None in sys.modules raises
-        found = importlib.util.find_spec("espeakng_loader")
-    if found is None or not found.submodule_search_locations:
-        raise RegistryError(
-            "the synthesizer 'espeak' needs the package 'espeakng-loader', which is not installed here; "
-            "install it with: pip install 'voiceeval[espeak]'"
-        )
-    return Path(found.submodule_search_locations[0])
+    return require("espeakng_loader", extra="espeak", needed_by="the synthesizer 'espeak'")
 
 
 def _data_folder() -> Path:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
-from types import ModuleType
+import importlib.util
+from pathlib import Path
 
 from voiceeval.errors import RegistryError
 
 
-def require(module: str, *, extra: str, needed_by: str) -> ModuleType:
-    """Import an optional module, or say what to install.
+def require(package: str, *, extra: str, needed_by: str) -> Path:
+    """The folder of an optional package, which is not imported yet; or the line that installs it.
 
     Raises:
-        RegistryError: the module, or something it needs, is not installed or does not load.
+        RegistryError: the package is not installed.
     """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        missing = getattr(error, "name", None) or module
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
         raise RegistryError(
-            f"{needed_by} needs the package {missing!r}, which is not installed here; "
+            f"{needed_by} needs the package {package!r}, which is not installed here; "
             f"install it with: pip install 'voiceeval[{extra}]'"
-        ) from None
+        )
+    return Path(found.submodule_search_locations[0])
 
 
 def installed_version(distribution: str) -> str:
