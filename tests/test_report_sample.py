@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 
+from pydantic import JsonValue
+
 from voiceeval.call import (
     AgentStarted,
     AgentStopped,
@@ -160,7 +162,9 @@ def _gating_verdict(info: MetricInfo, cohort: Cohort) -> Verdict:
     found = verdict(info, cohort, worse_by=-0.004 * scale, half=0.011 * scale, size=size)
     if cohort == WORST and info in (WER, ENTITIES, TASK):
         worse = {"wer": 0.061, "entity_error_rate": 0.104, "task_completion": 0.222}[info.name]
-        reason = "the candidate is worse by more than the margin, and the adjusted p is under 0.05"
+        reason = (
+            "6.1 pp worse (95 % interval +3.2 pp to +9.0 pp) over 6 speakers; margin +2pp; adjusted p 0.0013"
+        )
         return verdict(
             info, cohort, Outcome.REGRESSED, worse_by=worse, half=worse / 2.1, p=0.0013, reason=reason
         )
@@ -168,10 +172,12 @@ def _gating_verdict(info: MetricInfo, cohort: Cohort) -> Verdict:
         reason = "answers come later by more than the margin allows"
         return verdict(info, cohort, Outcome.REGRESSED, worse_by=310.0, half=96.0, p=0.00002, reason=reason)
     if cohort == SECOND and info == WER:
-        reason = "the candidate is worse by more than the margin, and the adjusted p is under 0.05"
+        reason = (
+            "6.1 pp worse (95 % interval +3.2 pp to +9.0 pp) over 6 speakers; margin +2pp; adjusted p 0.0013"
+        )
         return verdict(info, cohort, Outcome.REGRESSED, worse_by=0.034, half=0.018, p=0.031, reason=reason)
     if info.yes_no and cohort != EVERYONE:
-        reason = "6 speakers are too few to certify 5pp either way"
+        reason = "could find 19.6 pp with 6 speakers; certifying +5pp takes about 34"
         return verdict(info, cohort, Outcome.INCONCLUSIVE, half=0.14, reason=reason, flags=("underpowered",))
     if cohort == EVERYONE and info == WER:
         return verdict(info, cohort, Outcome.IMPROVED, worse_by=-0.012, half=0.006, size=size)
@@ -272,7 +278,7 @@ def scenario(id_: str = SCENARIOS[0], **changed: object) -> Scenario:
         {
             "id": id_,
             "goal": "Block the lost card ending in 4129 and order a new one.",
-            "domain": id_.split(".")[0],
+            "domain": id_.split(".", maxsplit=1)[0],
             "call_type": "service",
             "turns": [
                 {"text": "hi i lost my card this morning and need it blocked"},
@@ -333,8 +339,8 @@ def call(planned: PlannedCall, arm: Arm, *, misheard: bool = False) -> Call:
     )
     events = tuple(_events(planned, arm, misheard=misheard))
     card = "4125" if misheard else "4129"
-    state = {"cards": {"4129": {"status": "active"}, card: {"status": "blocked"}}}
-    right = {"cards": {"4129": {"status": "blocked"}}}
+    state: dict[str, JsonValue] = {"cards": {"4129": {"status": "active"}, card: {"status": "blocked"}}}
+    right: dict[str, JsonValue] = {"cards": {"4129": {"status": "blocked"}}}
     said = {event.audio: event.text for event in events if isinstance(event, AgentStarted)}
     return Call(
         key=key,
@@ -361,7 +367,10 @@ def _events(planned: PlannedCall, arm: Arm, *, misheard: bool) -> list[Event]:
         heard[0] = "hi i lost my cart this morning and blocked"
         heard[1] = "it ends in for one two five uh"
     card = "4125" if misheard else "4129"
-    tools = [("block_card", {"card": card}), ("order_card", {"card": card, "express": False})]
+    tools: list[tuple[str, dict[str, JsonValue]]] = [
+        ("block_card", {"card": card}),
+        ("order_card", {"card": card, "express": False}),
+    ]
     replies = [
         "Sorry to hear that. What are the last four digits of the card?",
         f"Your card ending in {' '.join(card)} is blocked. Shall I send a new one?",

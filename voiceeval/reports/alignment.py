@@ -1,24 +1,26 @@
-"""What was said against what was heard, word by word, for reading.
+"""What was said against what was heard, token by token, for reading.
 
-It shows where a transcript went wrong. It is not the score: metrics align after their own normalisation, and
-their evidence stands beside it.
+Tokens are those of the locale's normaliser, the same that the error rates count: what is marked here is what
+was counted there.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-MOST_WORDS = 1500
-"""Longer texts are shown without an alignment: its cost grows with the product of the lengths."""
+from voiceeval.normalizers import normalizer_for
+from voiceeval.reports.wording import shortened
 
-_EDGES = re.compile(r"^\W+|\W+$")
+MOST_TOKENS = 2000
+"""Longer texts are shown without an alignment: its cost grows with the product of the lengths."""
+LONGEST_TEXT = 4000
+"""Characters of one text that a page shows; how many more there are is said."""
 
 
 class Edit(StrEnum):
-    """What became of a word."""
+    """What became of a token."""
 
     SAME = "same"
     SUBSTITUTED = "substituted"
@@ -27,56 +29,54 @@ class Edit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class AlignedWord:
-    """One step of the alignment; the side that has no word is empty."""
+class AlignedToken:
+    """One step of an alignment; the side that has no token is empty."""
 
     edit: Edit
     said: str
     heard: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unaligned:
-    """Too long to align; the texts themselves are still shown."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """A transcript as it was written, and where it is wrong."""
 
-    said: str
-    heard: str
+    text: str
+    tokens: tuple[AlignedToken, ...]
+    aligned: bool
+    """False for texts too long to align; ``tokens`` is then empty."""
+
+    @property
+    def errors(self) -> int:
+        """Tokens that are wrong, missing or added."""
+        return sum(token.edit is not Edit.SAME for token in self.tokens)
 
 
-Alignment = tuple[AlignedWord, ...] | Unaligned
+def hear(said: str, heard: str, *, locale: str) -> Hearing:
+    """Align a transcript with what was said, with the fewest edits.
 
-
-def align(said: str, heard: str) -> Alignment:
-    """The shortest edit from what was said to what was heard; case and outer punctuation do not count.
-
-    >>> [step.edit.value for step in align("block my card", "Block my cart please")]
-    ['same', 'same', 'substituted', 'inserted']
+    >>> [token.edit.value for token in hear("block my card now", "Block my cart, now", locale="en").tokens]
+    ['same', 'same', 'substituted', 'same']
     """
-    if len(said) + len(heard) > 20 * MOST_WORDS:
-        return Unaligned(said, heard)
-    left, right = said.split(), heard.split()
-    if len(left) + len(right) > MOST_WORDS:
-        return Unaligned(said, heard)
-    return tuple(_steps(left, right))
+    text = shortened(heard, limit=LONGEST_TEXT)
+    if max(len(said), len(heard)) > 10 * MOST_TOKENS:
+        return Hearing(text=text, tokens=(), aligned=False)
+    normalizer = normalizer_for(locale)
+    left, right = normalizer.tokens(said), normalizer.tokens(heard)
+    if len(left) + len(right) > MOST_TOKENS:
+        return Hearing(text=text, tokens=(), aligned=False)
+    return Hearing(text=text, tokens=tuple(_steps(left, right)), aligned=True)
 
 
-def _steps(left: list[str], right: list[str]) -> Iterator[AlignedWord]:
+def _steps(left: Sequence[str], right: Sequence[str]) -> Iterator[AlignedToken]:
     from rapidfuzz.distance import Levenshtein
 
-    for code in Levenshtein.opcodes([_key(word) for word in left], [_key(word) for word in right]):
+    for code in Levenshtein.opcodes(left, right):
+        said, heard = left[code.src_start : code.src_end], right[code.dest_start : code.dest_end]
         if code.tag == "delete":
-            yield from (AlignedWord(Edit.DELETED, word, "") for word in left[code.src_start : code.src_end])
+            yield from (AlignedToken(Edit.DELETED, token, "") for token in said)
         elif code.tag == "insert":
-            yield from (
-                AlignedWord(Edit.INSERTED, "", word) for word in right[code.dest_start : code.dest_end]
-            )
+            yield from (AlignedToken(Edit.INSERTED, "", token) for token in heard)
         else:
             edit = Edit.SAME if code.tag == "equal" else Edit.SUBSTITUTED
-            pairs = zip(
-                left[code.src_start : code.src_end], right[code.dest_start : code.dest_end], strict=True
-            )
-            yield from (AlignedWord(edit, one, other) for one, other in pairs)
-
-
-def _key(word: str) -> str:
-    return _EDGES.sub("", word.casefold()) or word
+            yield from (AlignedToken(edit, one, other) for one, other in zip(said, heard, strict=True))

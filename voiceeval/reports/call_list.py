@@ -56,7 +56,7 @@ def slug(call_id: str) -> str:
     """A file name that is safe anywhere and different for every id: readable start, then a digest.
 
     >>> slug("a/../b")
-    'a-b-7b7b5c4f2a35'
+    'a-b-900ea8b7e0d8'
     """
     plain = "".join(character.lower() if is_plain(character) else "-" for character in call_id[:80])
     start = "-".join(part for part in plain.split("-") if part)[:48].rstrip("-")

@@ -1,4 +1,4 @@
-"""``gate.json``: the verdicts for machines. Equal comparisons give equal bytes; ``docs/gate-json.md`` explains."""
+"""``gate.json``: the verdicts for machines; equal comparisons give equal bytes. See ``docs/gate-json.md``."""
 
 from __future__ import annotations
 

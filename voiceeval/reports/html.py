@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from voiceeval.call import Arm, Stage
 from voiceeval.cohort import Cohort
 from voiceeval.reports import wording
-from voiceeval.reports.alignment import Unaligned
 from voiceeval.reports.call_list import Change, call_rows, failure_kinds, metrics_of, slug
 from voiceeval.reports.call_page import call_page
 from voiceeval.reports.cohort_table import (
@@ -176,14 +175,23 @@ def _environment() -> Environment:
     )
     environment.globals |= {
         name: getattr(wording, name)
-        for name in (
-            "blamed bounds counted coverage difference direction_word level levels one_line outcome_word "
-            "probability shortened"
-        ).split()
+        for name in [
+            "blamed",
+            "blamed_stage",
+            "blame_counts",
+            "bounds",
+            "counted",
+            "coverage",
+            "difference",
+            "direction_word",
+            "level",
+            "levels",
+            "one_line",
+            "outcome_word",
+            "probability",
+            "shortened",
+        ]
     }
     environment.globals |= {"signs": wording.SIGNS, "sign": wording.SIGNS.__getitem__}
-    environment.tests |= {
-        "estimate": lambda value: isinstance(value, Estimate),
-        "alignment_of_words": lambda value: not isinstance(value, Unaligned),
-    }
+    environment.tests["estimate"] = lambda value: isinstance(value, Estimate)
     return environment

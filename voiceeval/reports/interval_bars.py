@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from voiceeval.errors import ConfigError
+from voiceeval.margins import Margin
 from voiceeval.score import Direction
 from voiceeval.verdict import Estimate, Verdict
-
-_MARGIN = re.compile(r"\+(\d+(?:\.\d+)?)\s*(pp|%|ms)?")
-_SCALES = {"pp": 0.01, "ms": 1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +26,23 @@ class IntervalBar:
 
 def margin_worse_by(verdict: Verdict) -> tuple[float, ...]:
     """How much worse the margin allows, in the metric's unit; nothing where none is set or readable."""
-    found = _MARGIN.fullmatch(verdict.margin.strip())
-    if not found or not isinstance(verdict.estimate, Estimate):
+    if not isinstance(verdict.estimate, Estimate):
         return ()
-    amount, unit = float(found[1]), found[2] or ""
-    if unit == "%":
-        return (abs(verdict.estimate.baseline) * amount / 100,)
-    return (amount * _SCALES.get(unit, 1.0),)
+    try:
+        margin = Margin.parse(verdict.margin)
+    except ConfigError:
+        return ()
+    if not margin.relative:
+        return (margin.amount,)
+    rate = verdict.estimate.baseline
+    # A relative margin is a part of the failures, which are what higher-is-better shares leave of the whole.
+    if verdict.metric.unit == "share" and verdict.metric.direction is Direction.HIGHER_IS_BETTER:
+        rate = 1 - rate
+    return (abs(rate) * margin.amount,)
 
 
 def bars(verdicts: Iterable[Verdict]) -> dict[str, IntervalBar]:
-    """A bar per verdict id on one common scale, for verdicts of one metric; none for those without estimate."""
+    """A bar per verdict id on one common scale, for one metric; none where there is no estimate."""
     ranges = {}
     for verdict in verdicts:
         if isinstance(verdict.estimate, Estimate):

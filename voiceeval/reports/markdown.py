@@ -13,10 +13,10 @@ from voiceeval.reports.wording import (
     SIGNS,
     blamed,
     bounds,
+    change,
     counted,
     difference,
     direction_word,
-    finding,
     headline,
     levels,
     one_line,
@@ -51,10 +51,10 @@ def summary(comparison: Comparison, *, limit_bytes: int = LIMIT_BYTES) -> str:
 
 
 def escaped(text: str, *, limit: int = 200) -> str:
-    """Text as one line that Markdown leaves alone: no markup, HTML, links, mentions or table cells.
+    r"""Text as one line that Markdown leaves alone: no markup, HTML, links, mentions or table cells.
 
     >>> escaped("a|b <i>")
-    'a\\\\|b &lt;i&gt;'
+    'a\\|b &lt;i&gt;'
     """
     plain = one_line(text, limit=limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     plain = _SPECIAL.sub(lambda match: f"\\{match[0]}", plain)
@@ -128,7 +128,7 @@ def _blocking(table: CohortTable, comparison: Comparison) -> Iterator[str]:
     for row in table.rows:
         for verdict in row.blocking(comparison):
             name, title = escaped(row.cohort.name), escaped(verdict.metric.title)
-            told = f"{escaped(finding(verdict), limit=400)}. {escaped(verdict.reason, limit=400)}"
+            told = f"{escaped(change(verdict), limit=400)}. {escaped(verdict.reason, limit=400)}"
             yield f"- **{escaped(outcome_word(verdict.outcome))}: {name}, {title}**: {told}"
         if row.blocking(comparison) and Arm.CANDIDATE in row.blames:
             yield f"  - Lost tasks: {escaped(blamed(row.blames[Arm.CANDIDATE]))}"
@@ -150,8 +150,8 @@ def _cell(verdict: Verdict) -> str:
     estimate = verdict.estimate
     if not isinstance(estimate, Estimate):
         return f"{sign} {verdict.outcome.value}"
-    change = escaped(difference(verdict.metric, estimate.difference))
-    told = f"{sign} {change}<br>{escaped(levels(verdict.metric, estimate))}"
+    moved = escaped(difference(verdict.metric, estimate.difference))
+    told = f"{sign} {moved}<br>{escaped(levels(verdict.metric, estimate))}"
     return told if verdict.gating else f"{told}<br>(not gated)"
 
 

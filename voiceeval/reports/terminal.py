@@ -26,15 +26,15 @@ from voiceeval.reports.cohort_table import (
 from voiceeval.reports.manifest_view import arm_view, changed_in_short
 from voiceeval.reports.wording import (
     SIGNS,
-    blamed,
+    blame_counts,
+    blamed_stage,
     bounds,
+    change,
     counted,
     difference,
     direction_word,
-    finding,
     headline,
     levels,
-    number,
     one_line,
     outcome_word,
     tally,
@@ -53,7 +53,6 @@ _ASCII = str.maketrans(
     {"✗": "x", "✓": "v", "▲": "^", "→": ">", "×": "x", "−": "-", "±": "+", "…": "~", "·": "-"}
 )
 _MOST_ROWS = 40
-_MOST_UNDECIDED = 6
 
 
 def render(
@@ -118,15 +117,13 @@ def _cohorts(table: CohortTable, comparison: Comparison, width: int) -> Iterator
     rows = _shown_rows(table, comparison)
     names = [_name_lines(row) for row in rows]
     sizes = [f"{counted(row.speakers, 'speaker')}\n{counted(row.pairs, 'call')}" for row in rows]
-    fixed = max(cell_len(line) for lines in names for line in lines.split("\n")) + 14
+    fixed = _width(names) + _width(sizes) + 4
     for metrics in _chunks(table.metrics, max(width - fixed, 16), rows):
-        grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+        grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
         grid.add_column("cohort", no_wrap=True, vertical="top")
         grid.add_column("size", no_wrap=True, style="dim")
         for metric in metrics:
-            grid.add_column(
-                _metric_heading(metric, rows), vertical="bottom", width=_metric_width(metric, rows)
-            )
+            grid.add_column(_metric_heading(metric, rows), width=_metric_width(metric, rows))
         for index, row in enumerate(rows):
             cells = [
                 _cell(row.cells[metric.name]) if metric.name in row.cells else Text("–") for metric in metrics
@@ -174,17 +171,28 @@ def _name_lines(row: CohortRow) -> str:
 
 def _metric_width(metric: MetricInfo, rows: Sequence[CohortRow]) -> int:
     cells = [line for row in rows if metric.name in row.cells for line in _cell_lines(row.cells[metric.name])]
-    words = one_line(metric.title, limit=60).split()
+    words = [
+        *one_line(metric.title, limit=60).split(),
+        *(f"margin {text}" for text in _margins(metric, rows)),
+    ]
     return min(max(cell_len(text) for text in [*cells, *words]), 20)
 
 
 def _metric_heading(metric: MetricInfo, rows: Sequence[CohortRow]) -> Text:
-    margins = sorted({row.cells[metric.name].margin for row in rows if metric.name in row.cells} - {""})
     heading = Text(one_line(metric.title, limit=60))
-    if margins:
-        told = one_line(margins[0], limit=12) if len(margins) == 1 else "varies"
-        heading.append(f"\nmargin {told}", style="dim not bold")
+    for margin in _margins(metric, rows):
+        heading.append(f"\nmargin {margin}", style="dim not bold")
     return heading
+
+
+def _margins(metric: MetricInfo, rows: Sequence[CohortRow]) -> tuple[str, ...]:
+    """The margin all cohorts share, ``varies``, or nothing."""
+    found = {row.cells[metric.name].margin for row in rows if metric.name in row.cells} - {""}
+    return ("varies",) if len(found) > 1 else tuple(one_line(text, limit=12) for text in found)
+
+
+def _width(texts: Sequence[str]) -> int:
+    return max(cell_len(line) for text in texts for line in text.split("\n"))
 
 
 def _cell_lines(verdict: Verdict) -> tuple[str, str]:
@@ -221,57 +229,52 @@ def _size(row: CohortRow) -> str:
 
 
 def _blocking_line(verdict: Verdict, comparison: Comparison) -> Text:
-    line = Text.assemble(
-        (outcome_word(verdict.outcome), _STYLES[verdict.outcome]),
-        f" {one_line(verdict.metric.title, limit=60)}: ",
-        finding(verdict),
-        (f". {one_line(verdict.reason)}", "dim"),
-    )
+    style = _STYLES[verdict.outcome]
+    line = Text.assemble((f"{SIGNS[verdict.outcome]} {one_line(verdict.metric.title, limit=60)} ", style))
+    line.append(f"{verdict.outcome.value}: ", style=style)
+    line.append(change(verdict))
+    line.append(f"\n  {one_line(verdict.reason)}", style="dim")
     timed = verdict.metric.unit == "ms" and verdict.metric.name not in STAGE_METRICS
     for stage in slower_stage(comparison, verdict.cohort) if timed else ():
-        estimate = stage.estimate
-        assert isinstance(estimate, Estimate)  # noqa: S101 - slower_stage gives no other
-        line.append(f" Slower stage: {STAGE_METRICS[stage.metric.name]}", style="bold")
-        line.append(f" {difference(stage.metric, estimate.difference)}.")
+        line.append(f"\n  slower stage: {STAGE_METRICS[stage.metric.name]}", style="bold")
+        line.append(f", {change(stage)}")
     return line
 
 
 def _blame_line(row: CohortRow) -> Text:
-    line = Text("lost tasks: ", style="bold")
-    candidate = row.blames.get(Arm.CANDIDATE)
-    line.append(blamed(candidate) if candidate else "not known", style="not bold")
+    line = Text("lost tasks: ")
+    blame = row.blames.get(Arm.CANDIDATE)
+    if blame is None:
+        line.append("not known")
+    else:
+        if blame.failed:
+            line.append(f"{blamed_stage(blame)} to blame, ", style="bold")
+        line.append(blame_counts(blame))
     if Arm.BASELINE in row.blames:
-        line.append(f" (baseline lost {row.blames[Arm.BASELINE].failed})", style="not bold")
+        line.append(f" (baseline lost {row.blames[Arm.BASELINE].failed})", style="dim")
     return line
 
 
 def _undecided(comparison: Comparison) -> Iterator[RenderableType]:
-    """Cells that were not decided and do not block: they must not read as passed."""
+    """Cells that were not decided and do not block, by metric: they must not read as passed."""
     cells = [v for v in comparison.verdicts if v.gating and v.outcome is Outcome.INCONCLUSIVE]
     if not cells or Outcome.INCONCLUSIVE.blocks(comparison.policy):
         return
     yield Text("")
     yield Text(f"Not decided: {counted(len(cells), 'gating cell')}", style="bold underline")
-    for verdict in cells[:_MOST_UNDECIDED]:
-        told = Text(
-            f"? {one_line(verdict.cohort.name, limit=80)}, {one_line(verdict.metric.title, limit=40)}"
-        )
-        told.append(f": {one_line(verdict.reason)}", style="dim")
-        if isinstance(verdict.estimate, Estimate) and verdict.estimate.clusters_needed:
-            needed = counted(verdict.estimate.clusters_needed, "speaker")
-            told.append(
-                f" Deciding it takes about {needed}; there are {verdict.counts.clusters}.", style="dim"
-            )
-        yield Padding(told, (0, 0, 0, 2))
-    if len(cells) > _MOST_UNDECIDED:
-        yield Padding(Text(f"and {len(cells) - _MOST_UNDECIDED} more", style="dim"), (0, 0, 0, 2))
+    for title in dict.fromkeys(verdict.metric.title for verdict in cells):
+        told = [verdict for verdict in cells if verdict.metric.title == title]
+        line = Text(f"? {one_line(title, limit=60)} in {counted(len(told), 'cohort')}", style="yellow")
+        line.append(f", such as {one_line(told[0].cohort.name, limit=80)}:", style="not dim default")
+        line.append(f"\n  {one_line(told[0].reason)}", style="dim")
+        yield Padding(line, (0, 0, 0, 2))
 
 
 def _reported(comparison: Comparison) -> Iterator[RenderableType]:
     table = reported_metrics_table(comparison)
     overall = [row for row in table.rows if row.cohort == EVERYONE]
     if overall:
-        grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+        grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
         for heading in ("metric", "baseline → candidate", "difference", "interval"):
             grid.add_column(heading)
         for metric in table.metrics:
@@ -300,7 +303,7 @@ def _reported_cells(verdict: Verdict) -> tuple[Text, ...]:
     word = direction_word(metric, estimate)
     return (
         title,
-        Text(f"{number(metric, estimate.baseline)} → {number(metric, estimate.candidate)}"),
+        Text(levels(metric, estimate)),
         Text(f"{difference(metric, estimate.difference)} {word}"),
         Text(bounds(metric, estimate.interval), style="dim"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
@@ -34,9 +35,9 @@ _UNSEEN = re.compile(
 
 
 def visible(text: str) -> str:
-    """The text with every unseen character written out, such as ``⟨U+202E⟩``; line feeds and tabs stay.
+    r"""The text with every unseen character written out, such as ``⟨U+202E⟩``; line feeds and tabs stay.
 
-    >>> visible("a\\u202eb")
+    >>> visible("a\u202eb")
     'a⟨U+202E⟩b'
     """
     return _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
@@ -53,6 +54,12 @@ def shortened(text: str, *, limit: int, of: int | None = None) -> str:
     if len(text) <= limit:
         return text
     return f"{text[:limit]}{ELLIPSIS} ({total - limit:,} more characters)"
+
+
+def as_json(value: object, *, limit: int, indent: int | None = None) -> str:
+    """A value as JSON text, honestly shortened."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=indent is not None, indent=indent, default=str)
+    return shortened(text, limit=limit)
 
 
 def level(metric: MetricInfo, value: float) -> str:
@@ -80,8 +87,12 @@ def number(metric: MetricInfo, value: float) -> str:
 
 
 def signed(metric: MetricInfo, value: float) -> str:
-    """A difference without its unit: ``+6.1``, ``−80``, ``±0.0``."""
+    """A difference without its unit: ``+6.1``, ``−80``, ``±0.0``; a digit more where it would read zero."""
     text = number(metric, value)
+    shown = 100 * value if metric.unit == "share" else value
+    least = {"share": 0.1, "ms": 1.0}.get(metric.unit, 0.0)
+    if least / 20 <= abs(shown) < least:
+        text = f"{shown:.{2 if metric.unit == 'share' else 1}f}".replace("-", _MINUS)
     if text.startswith((_MINUS, "unbounded")):
         return text
     return f"+{text}" if text.strip("0.") else f"±{text}"
@@ -105,7 +116,7 @@ def coverage(interval: Interval) -> str:
 
 def direction_word(metric: MetricInfo, estimate: Estimate) -> str:
     """``worse``, ``better``, or ``the same`` as far as the shown digits tell."""
-    if not number(metric, estimate.worse_by).strip(f"0.{_MINUS}"):
+    if not signed(metric, estimate.worse_by).strip(f"0.{_MINUS}±+"):
         return "the same"
     return "worse" if estimate.worse_by > 0 else "better"
 
@@ -125,28 +136,33 @@ def counted(count: int, singular: str, plural: str = "") -> str:
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
-def finding(verdict: Verdict) -> str:
-    """The numbers of one verdict in a phrase, without its reason."""
+def change(verdict: Verdict) -> str:
+    """The numbers of one verdict in a phrase: both rates, the difference and its interval."""
     estimate = verdict.estimate
     if not isinstance(estimate, Estimate):
         return "no estimate"
     metric = verdict.metric
-    change = f"{levels(metric, estimate)}, {difference(metric, estimate.difference)}"
-    facts = [f"{coverage(estimate.interval)} interval {bounds(metric, estimate.interval)}"]
-    if verdict.margin:
-        facts.append(f"margin {one_line(verdict.margin, limit=20)}")
-    facts.append(f"{'adjusted ' if verdict.gating else ''}p {probability(estimate.p_adjusted)}")
-    return f"{change} ({direction_word(metric, estimate)}); {'; '.join(facts)}"
+    moved = f"{difference(metric, estimate.difference)} {direction_word(metric, estimate)}"
+    interval = f"{coverage(estimate.interval)} interval {bounds(metric, estimate.interval)}"
+    return f"{levels(metric, estimate)}, {moved} ({interval})"
+
+
+def blamed_stage(blame: Blame) -> str:
+    """The stage that lost most of a cohort's tasks, in a word or two."""
+    return {"both": "recognition and dialogue alike", "none": "no stage"}.get(blame.stage, blame.stage)
+
+
+def blame_counts(blame: Blame) -> str:
+    """What the blame rests on: ``9 of 11 failed calls would have succeeded with the right words``."""
+    if blame.failed == 0:
+        return "no call failed its task"
+    calls = counted(blame.failed, "failed call")
+    return f"{blame.saved_by_right_words} of {calls} would have succeeded with the right words"
 
 
 def blamed(blame: Blame) -> str:
-    """Which stage lost a cohort's tasks, with the counts it rests on."""
-    if blame.failed == 0:
-        return "no failed calls"
-    saved, failed = blame.saved_by_right_words, blame.failed
-    counts = f"{saved} of {counted(failed, 'failed call')} would have succeeded with the right words"
-    stage = {"both": "recognition and dialogue alike"}.get(blame.stage, blame.stage)
-    return f"{stage}: {counts}"
+    """Stage and counts in one phrase."""
+    return f"{blamed_stage(blame)}: {blame_counts(blame)}" if blame.failed else blame_counts(blame)
 
 
 def headline(comparison: Comparison) -> str:
