@@ -99,12 +99,14 @@ class RunFolder:
     @cached_property
     def planned(self) -> tuple[PlannedCall, ...]:
         """The planned calls, each to be placed on both arms."""
-        return self._read("plan.json", _PLAN)
+        planned: tuple[PlannedCall, ...] = self._read("plan.json", _PLAN)
+        return planned
 
     @cached_property
     def scenarios(self) -> Mapping[str, Scenario]:
         """The scenarios as they were in the run, by id."""
-        return self._read("scenarios.json", _SCENARIOS)
+        scenarios: Mapping[str, Scenario] = self._read("scenarios.json", _SCENARIOS)
+        return scenarios
 
     @property
     def audio(self) -> FlacStore:

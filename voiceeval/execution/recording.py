@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voiceeval.call import Call, Ending, HungUp, StageFailed, Usage
+from voiceeval.call import Call, Ending, Event, HungUp, StageFailed, Usage
 from voiceeval.execution.placed import Placed
 
 
@@ -11,7 +11,7 @@ def record_of(placed: Placed, *, seed: int) -> Call:
 
     Its events start and end at 0 ms: what happened before the stage stopped answering went with the process.
     """
-    failed = ()
+    failed: tuple[Event, ...] = ()
     if placed.stage is not None:
         failed = (
             StageFailed(at_ms=0, turn=0, stage=placed.stage, error=placed.failure),

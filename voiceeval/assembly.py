@@ -1,0 +1,219 @@
+"""From a `Config` to everything a run needs: the experiment, what places its calls, and what judges them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from voiceeval import registry
+from voiceeval.agents import Reference, load_agent, load_reference
+from voiceeval.call import Arm, Call, CallKey, Ending
+from voiceeval.channel.simulated_line import SimulatedLine
+from voiceeval.cohort import PlannedCall
+from voiceeval.config import TABLE, Config
+from voiceeval.design import plan
+from voiceeval.engines.cascade import Cascade
+from voiceeval.errors import ConfigError, HarnessError, RunFolderError, describe, unknown_name
+from voiceeval.execution.placed import Place, Placed
+from voiceeval.experiment import Experiment, Judged, Placer, Slicing, cohorts_of, compare
+from voiceeval.gate import CohortGate
+from voiceeval.kept import KeptStages
+from voiceeval.margins import Margin
+from voiceeval.metrics import BUNDLED
+from voiceeval.protocols import Metric, Synthesizer
+from voiceeval.result_store import ResultStore
+from voiceeval.run_folder import RunFolder
+from voiceeval.scenario_files import Suite, load_suite
+from voiceeval.stopwatch import PROCESS
+from voiceeval.voices import CallerVoices
+
+DEFAULT_MARGINS: Mapping[str, str] = {
+    "wer": "+2pp",
+    "task_completion": "+5pp",
+    "tool_path": "+5pp",
+    "time_to_first_audio": "+100ms",
+}
+"""Tolerated where a project sets no margins of its own."""
+DEFAULT_REFERENCE: Mapping[str, Any] = {
+    "recognizer": {"use": "pocketsphinx"},
+    "synthesizer": {"use": "espeak", "voice": "en-us"},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembled:
+    """A checked experiment, with the suite and the settings it came from."""
+
+    config: Config
+    suite: Suite
+    experiment: Experiment
+
+
+def build(config: Config) -> Assembled:
+    """Load and check everything that the settings name, before any call is placed.
+
+    Raises:
+        InputError: A file, name, option or setting is wrong.
+    """
+    # Agents and metrics of the project itself are importable, wherever pytest was started.
+    if str(config.folder) not in sys.path:
+        sys.path.insert(0, str(config.folder))
+    settings = config.settings
+    suite = load_suite(config.suite)
+    metrics = score_with(settings.metrics)
+    margins = _margins(settings.margins, metrics)
+    matrix = suite.matrix if settings.matrix == "suite" else settings.matrix
+    experiment = Experiment(
+        scenarios=suite.scenarios,
+        agents={Arm.BASELINE: load_agent(config.baseline), Arm.CANDIDATE: load_agent(config.candidate)},
+        planned=plan(suite, matrix=matrix, trials=settings.trials),
+        seed=settings.seed,
+        independent_arms=config.independent_arms,
+        metrics=metrics,
+        slicings=tuple(
+            Slicing(tags=tags, gates=gates)
+            for listed, gates in ((settings.cohorts, True), (settings.report_cohorts, False))
+            for tags in dict.fromkeys(listed)
+        ),
+        gate=CohortGate(
+            margins, policy=settings.policy, alpha=settings.alpha, min_clusters=settings.min_clusters
+        ),
+        reference=_reference(config),
+        policy=settings.policy,
+        facts={
+            "suite": suite.name,
+            "suite_digest": suite.digest(),
+            "matrix": matrix,
+            "trials": settings.trials,
+            "alpha": settings.alpha,
+            "min_clusters": settings.min_clusters,
+            "margins": {name: margin.written for name, margin in sorted(margins.items())},
+            "cohorts": [list(tags) for tags in settings.cohorts],
+            "report_cohorts": [list(tags) for tags in settings.report_cohorts],
+        },
+    )
+    _check_cohorts(config, experiment)
+    return Assembled(config=config, suite=suite, experiment=experiment)
+
+
+def score_with(names: tuple[str, ...]) -> tuple[Metric, ...]:
+    """The metrics of those names or import paths; all bundled ones when there are none."""
+    return tuple(
+        registry.component("metric", name, {}, where=f"{TABLE} metrics") for name in names or tuple(BUNDLED)
+    )
+
+
+def selected(experiment: Experiment, planned: tuple[PlannedCall, ...]) -> Experiment:
+    """The experiment over a part of its planned calls; labelled partial unless it is all of them."""
+    if len(planned) == len(experiment.planned):
+        return experiment
+    return replace(experiment, planned=planned, partial=True)
+
+
+def start(config: Config, run: Path, store: Path) -> Place:
+    """Set up placing calls in this process: agents are loaded once, calls placed and recorded one by one."""
+    assembled = build(config)
+    results = ResultStore(store)
+    folder = RunFolder.open(run)
+    placer = _placer(assembled, results)
+
+    def place(key: CallKey) -> Placed:
+        call = placer.place(key)
+        try:
+            results.flush()
+            folder.add(call, audio=results.audio)
+            PROCESS.write(folder.measured)
+        except (HarnessError, OSError) as error:
+            return Placed(key, ending=Ending.HARNESS_FAILED, failure=describe(error), recorded=False)
+        return Placed(key, ending=call.ending, failure=call.failure)
+
+    return place
+
+
+def judge(folder: RunFolder, experiment: Experiment) -> tuple[Judged, dict[str, Call]]:
+    """Compare what a run folder holds: its plan, its scenarios, its calls."""
+    calls = folder.calls()
+    return compare(experiment, calls), calls
+
+
+def restored(folder: RunFolder, *, metrics: tuple[str, ...] = ()) -> Experiment:
+    """The experiment of an earlier run, to score it again; its agents are loaded to name what differs.
+
+    Raises:
+        RunFolderError: An agent has changed since, so that the calls are not its own any more.
+    """
+    where = f"{folder.path}/manifest.json: config"
+    config = Config.restored(folder.manifest["config"], where=where)
+    if metrics:
+        margins = {name: text for name, text in config.settings.margins.items() if name in metrics}
+        settings = config.settings.model_copy(update={"metrics": metrics, "margins": margins})
+        config = replace(config, settings=settings)
+    experiment = build(config).experiment
+    before: Mapping[str, Any] = folder.manifest["comparison"]["arms"]
+    for arm, agent in experiment.agents.items():
+        changed = [part for part, was in before[arm]["parts"].items() if agent.parts[part] != was]
+        if changed:
+            raise RunFolderError(
+                f"{folder.path}: the {arm} has changed since this run ({', '.join(changed)}); "
+                "place its calls again"
+            )
+    return replace(
+        selected(experiment, folder.planned),
+        planned=folder.planned,
+        scenarios=folder.scenarios,
+        partial=bool(folder.manifest["comparison"]["partial"]),
+        facts={**experiment.facts, "suite_digest": folder.manifest["comparison"]["suite_digest"]},
+    )
+
+
+def _placer(assembled: Assembled, results: ResultStore) -> Placer:
+    suite, kept = assembled.suite, KeptStages(results)
+    voices = CallerVoices(synthesizers=_voices(assembled), recordings=suite.recordings, kept=kept)
+    lines = {name: SimulatedLine(line) for name, line in suite.lines.items()}
+    return Placer(
+        experiment=assembled.experiment, engine=Cascade(voices=voices, lines=lines, kept=kept), kept=kept
+    )
+
+
+def _voices(assembled: Assembled) -> dict[str, Synthesizer]:
+    part = assembled.config.settings.caller_voice
+    return {
+        name: registry.component(
+            "synthesizer",
+            part.use,
+            {**part.options, "voice": caller.voice, "rate_wpm": caller.rate_wpm, "pitch": caller.pitch},
+            where=f"{TABLE} caller_voice, caller {name!r}",
+        )
+        for name, caller in assembled.suite.callers.items()
+        if caller.voice
+    }
+
+
+def _reference(config: Config) -> Reference:
+    where = f"{config.folder / 'pyproject.toml'}: {TABLE} reference"
+    return load_reference(config.settings.reference or DEFAULT_REFERENCE, where, folder=config.folder)
+
+
+def _margins(written: Mapping[str, str], metrics: tuple[Metric, ...]) -> dict[str, Margin]:
+    """The margins, checked against the metrics before any call is placed for them."""
+    infos = {metric.info.name: metric.info for metric in metrics}
+    texts = dict(written) or {name: text for name, text in DEFAULT_MARGINS.items() if name in infos}
+    margins = {}
+    for name, text in texts.items():
+        key = f"{TABLE} margins.{name}"
+        if name not in infos:
+            raise ConfigError(f"{key}: {unknown_name('scored metric', name, infos)}")
+        margins[name] = Margin.parse(text, key=key)
+        margins[name].check(infos[name], key=key)
+    if not margins:
+        raise ConfigError(f"{TABLE} margins: none of the scored metrics has one, so that nothing could fail")
+    return margins
+
+
+def _check_cohorts(config: Config, experiment: Experiment) -> None:
+    if not config.settings.cohorts:
+        raise ConfigError(f"{TABLE} cohorts: empty, so that nothing could fail; [[]] is everyone together")
+    cohorts_of(experiment)
