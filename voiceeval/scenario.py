@@ -16,11 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints,
 from voiceeval.errors import unknown_name
 
 _ID = r"^[a-z0-9][a-z0-9_.-]*$"
+_ID_OR_EMPTY = r"^([a-z0-9][a-z0-9_.-]*)?$"
 _TAG_VALUE = r"^[^\s=×/\[\]][^=×/\[\]]*$"
 _LOCALE = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"
 
 PATTERNS_IN_WORDS: Mapping[str, str] = {
     _ID: "lower-case letters, digits, '_', '.' and '-', beginning with a letter or digit",
+    _ID_OR_EMPTY: "an id of lower-case letters, digits, '_', '.' and '-', or nothing",
     _TAG_VALUE: "a text that does not begin with a space and has none of = × / [ ]",
     _LOCALE: "a language tag such as 'en-US', 'es-419' or 'hi'",
 }
@@ -28,6 +30,7 @@ PATTERNS_IN_WORDS: Mapping[str, str] = {
 
 Id = Annotated[str, StringConstraints(pattern=_ID, max_length=80)]
 """Lower-case letters, digits, ``_``, ``.`` and ``-``: fit for file names, test ids and links."""
+IdOrEmpty = Annotated[str, StringConstraints(pattern=_ID_OR_EMPTY, max_length=80)]
 TagValue = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=_TAG_VALUE)]
 Locale = Annotated[str, StringConstraints(pattern=_LOCALE)]
 """Language, script where it matters, and region: ``en-US``, ``zh-Hant-TW``, ``es-419``."""
@@ -141,7 +144,7 @@ class Caller(Written):
     """A speaker: a documented synthetic voice, or a person's recordings."""
 
     id: Id
-    speaker: Id = ""
+    speaker: IdOrEmpty = ""
     """The statistical cluster; empty: the id. Pitch or rate variants of one voice name the same speaker."""
     locale: Locale = "en-US"
     accent: TagValue
@@ -177,8 +180,14 @@ class Line(Written):
     snr_db: Annotated[float, Field(ge=-10, le=60)] = 60.0
     """Speech level over noise level, where noise is not ``none``."""
     level_dbfs: Annotated[float, Field(ge=-60, le=-10)] = -26.0
-    """Level of the speech itself."""
+    """Active speech level on the line; 0 is the level of a full-scale square wave."""
     tags: Mapping[Id, TagValue] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        if self.codec == "mulaw" and self.band != "telephone":
+            raise ValueError("codec: 'mulaw' is a codec of the telephone band; allowed: band = \"telephone\"")
+        return self
 
 
 class Scenario(Written):
@@ -191,7 +200,7 @@ class Scenario(Written):
     locale: Locale = "en-US"
     channel: TagValue = "phone"
     device: TagValue = "handset"
-    family: Id = ""
+    family: IdOrEmpty = ""
     """Scenarios that are variants of one situation share a family."""
     critical: bool = False
     tags: Mapping[Id, TagValue] = Field(default_factory=dict)

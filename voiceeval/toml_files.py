@@ -7,6 +7,7 @@ numbers, ids and names; it never repeats what a caller says.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -148,11 +149,20 @@ def _problems(failure: ValidationError, document: Mapping[str, Any], model: type
     details = failure.errors(include_url=False)
     broken = [detail["loc"] for detail in details]
     return [
-        Problem(dotted(_key(detail, document)), _what(detail, model))
+        _with_named_key(Problem(dotted(_key(detail, document)), _what(detail, model)))
         for detail in details
         # An array whose only item is wrong is also "too short"; the item's own line says why.
         if not (detail["type"] == "too_short" and _has_broken_part(detail["loc"], broken))
     ]
+
+
+def _with_named_key(problem: Problem) -> Problem:
+    """A model's own check knows only its table; where its message begins with a key, that is the place."""
+    named = re.match(r"([a-z_]+(?:\[\d+\])?): ", problem.what)
+    if named is None:
+        return problem
+    key = f"{problem.key}.{named[1]}" if problem.key else named[1]
+    return Problem(key, problem.what[named.end() :])
 
 
 def _has_broken_part(array: tuple[str | int, ...], broken: Sequence[tuple[str | int, ...]]) -> bool:

@@ -96,6 +96,8 @@ class SimulatedLine:
     def parts(self, audio: AudioClip, *, seed: int) -> Parts:
         """Speech and noise as `carry` adds them, for measuring a line."""
         speech = _resampled(audio, self.rate_hz)
+        if not len(speech):
+            return Parts(speech=speech, noise=speech, rate_hz=self.rate_hz)
         noise = self._noise(len(speech), np.random.default_rng(seed))
         for pass_through in self._filters:
             speech, noise = pass_through(speech), pass_through(noise)
@@ -130,5 +132,4 @@ def _resampled(audio: AudioClip, rate_hz: int) -> NDArray[np.float64]:
 
 
 def _rms_db(samples: NDArray[np.float64]) -> float:
-    mean = float(np.mean(samples**2)) if len(samples) else 0.0
-    return 10 * float(np.log10(max(mean, 1e-12)))
+    return 10 * float(np.log10(max(float(np.mean(samples**2)), 1e-12)))

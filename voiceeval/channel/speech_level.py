@@ -29,23 +29,25 @@ def active_level_dbfs(samples: NDArray[np.float64], rate_hz: int) -> float:
         samples: Speech, full scale ±1, with or without pauses.
         rate_hz: Samples per second, a multiple of 1000.
     """
-    energy = float(np.sum(samples**2))
-    if not energy:
+    if not len(samples):
         return -np.inf
-    level = _level_above_margin(_decibel(_envelope(samples, rate_hz)), energy * 1000 / rate_hz)
+    envelope_db = _decibel(_envelope(samples, rate_hz))
+    if envelope_db.max() <= _LOWEST_DBFS:
+        return -np.inf
+    level = _level_above_margin(envelope_db, float(np.sum(samples**2)) * 1000 / rate_hz)
     return level if level > SILENT_DBFS else -np.inf
 
 
 def _level_above_margin(envelope_db: NDArray[np.float64], energy_ms: float) -> float:
     """The level of the part above the threshold that lies `MARGIN_DB` below that level."""
     # Method B looks for the threshold from far below the signal upwards: the margin shrinks all the way.
-    thresholds = np.arange(_LOWEST_DBFS, max(float(envelope_db.max()), _LOWEST_DBFS + _STEP_DB), _STEP_DB)
+    thresholds = np.arange(_LOWEST_DBFS, float(envelope_db.max()), _STEP_DB)
     milliseconds = np.arange(len(envelope_db))
     levels = np.empty(len(thresholds))
     for index, threshold in enumerate(thresholds):
         last_above = np.maximum.accumulate(np.where(envelope_db >= threshold, milliseconds, -HANGOVER_MS - 1))
-        active_ms = np.count_nonzero(milliseconds - last_above <= HANGOVER_MS)
-        levels[index] = 10 * np.log10(energy_ms / active_ms)
+        active_ms = int(np.count_nonzero(milliseconds - last_above <= HANGOVER_MS))
+        levels[index] = 10 * np.log10(energy_ms / max(1, active_ms))
     margins = levels - thresholds
     below = np.flatnonzero(margins <= MARGIN_DB)
     if not len(below):

@@ -1,0 +1,46 @@
+"""JSON Schemas of the files people write, for editors that complete and check TOML.
+
+A file names its schema in its first line: ``#:schema ../docs/schema/scenario.schema.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from voiceeval.scenario import Scenario, Written
+from voiceeval.scenario_files import CallersFile, LinesFile, SuiteFile, ToolsFile
+
+_MODELS: Mapping[str, type[Written]] = {
+    "callers": CallersFile,
+    "lines": LinesFile,
+    "scenario": Scenario,
+    "suite": SuiteFile,
+    "tools": ToolsFile,
+}
+
+
+def json_schemas() -> Mapping[str, dict[str, Any]]:
+    """A JSON Schema for each kind of file: callers, lines, scenario, suite, tools."""
+    return {name: _schema(name, model) for name, model in _MODELS.items()}
+
+
+def write_schemas(folder: Path) -> tuple[Path, ...]:
+    """Write ``<kind>.schema.json`` for every kind of file, and return the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, schema in json_schemas().items():
+        path = folder / f"{name}.schema.json"
+        path.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        written.append(path)
+    return tuple(written)
+
+
+def _schema(name: str, model: type[Written]) -> dict[str, Any]:
+    schema = model.model_json_schema()
+    if name == "scenario":
+        # In a file the id may be left out: it is then the file's name.
+        schema["required"] = [key for key in schema["required"] if key != "id"]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
