@@ -100,9 +100,9 @@ class Agent:
     """A fresh world of tools for one call of a scenario."""
     latency: Mapping[Stage, StageLatency] = field(default_factory=_no_latency)
     prices: Prices = field(default_factory=Prices)
-    parts: Mapping[str, str] = field(default_factory=dict)
+    parts: Mapping[str, str] = field(init=False)
     """Fingerprint of each part (recognizer, dialogue, tools, synthesizer, endpointing, latency, prices,
-    greeting), or `UNSTATED` where a component states none. Filled in; what is given takes precedence."""
+    greeting), or `UNSTATED` where a component states none."""
     described: Mapping[str, JsonValue] = field(default_factory=dict)
     """Every option as written in the agent's file, by dotted key."""
 
@@ -134,7 +134,7 @@ class Agent:
             "greeting": content_digest(self.greeting),
         }
         object.__setattr__(self, "latency", MappingProxyType(latency))
-        object.__setattr__(self, "parts", MappingProxyType({**computed, **self.parts}))
+        object.__setattr__(self, "parts", MappingProxyType(computed))
 
     def deterministic(self, part: str) -> bool:
         """Whether a part promises equal results for equal input, by stating a fingerprint."""

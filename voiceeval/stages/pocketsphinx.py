@@ -8,8 +8,10 @@ model.
 from __future__ import annotations
 
 import functools
+import shutil
 import tempfile
 import threading
+import weakref
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from voiceeval.audio import AudioClip, Milliseconds
+from voiceeval.audio import AudioClip
 from voiceeval.errors import AgentError, HarnessError
 from voiceeval.protocols import Recognition
 from voiceeval.stages import language_model
@@ -27,8 +29,10 @@ from voiceeval.stages.fingerprints import file_digest, fingerprint
 
 RATE_HZ = 16_000
 _VERSION = 1
-_FILES = ("corpus", "language_model", "dictionary")
-_OWN = (*_FILES, "discount", "pad_ms", "dither_dbfs")
+_FILES = ("corpus", "language_model", "dictionary", "feature_parameters")
+_OWN = (*_FILES, "discount", "pad_ms", "dither_dbfs", "comfort_noise_dbfs")
+TELEPHONE_HZ = 8_000
+COMFORT_NOISE_FROM_HZ = 3_400
 _NAMES = {"language_weight": "lw", "word_insertion_penalty": "wip", "downsample": "ds"}
 """What pocketsphinx calls the options that have a plainer name here."""
 
@@ -84,6 +88,11 @@ class PocketSphinx:
     dither_dbfs: Annotated[float, Field(ge=-100, le=-20)] = -60.0
     """Level of the noise added to the turn and its padding. The model was trained on rooms and microphones:
     speech between stretches of digital silence derails it. Below −90: none to speak of."""
+    comfort_noise_dbfs: Annotated[float, Field(ge=-100, le=-20)] = -50.0
+    """Level of the noise above 3.4 kHz added to telephone audio (8 kHz or less), where the model expects
+    something and the line carries nothing. Below −90: none to speak of."""
+    feature_parameters: Path | None = None
+    """A ``feat.params`` file instead of the model's own, which overrides whatever else a decoder is given."""
 
     def __post_init__(self) -> None:
         require("pocketsphinx", extra="pocketsphinx", needed_by="the recognizer 'pocketsphinx'")
@@ -117,14 +126,14 @@ class PocketSphinx:
         Raises:
             HarnessError: the decoder failed.
         """
-        samples = _dithered(audio.resampled(RATE_HZ), self.pad_ms, self.dither_dbfs)
+        samples = self._prepared(audio)
         if not len(samples):
             return Recognition(text="")
         with _DECODING:
             decoder = self._decoder
             try:
-                # Without this, noise tracking and normalisation carry over from the turn decoded before.
-                decoder.reinit_feat()
+                # Without this, noise tracking and Gaussian selection carry over from the turn decoded before.
+                decoder.reinit()
                 decoder.start_utt()
                 decoder.process_raw(samples.tobytes(), full_utt=True)
                 decoder.end_utt()
@@ -132,6 +141,16 @@ class PocketSphinx:
             except RuntimeError as error:
                 raise HarnessError(f"pocketsphinx cannot decode ({type(error).__name__})") from None
         return Recognition(text=best.hypstr if best is not None else "")
+
+    def _prepared(self, audio: AudioClip) -> NDArray[np.int16]:
+        """The turn at the model's rate, padded, with a little noise."""
+        quiet = AudioClip.silence(self.pad_ms, RATE_HZ)
+        clip = AudioClip.join([quiet, audio.resampled(RATE_HZ), quiet]).as_float()
+        if len(clip):
+            clip += 10 ** (self.dither_dbfs / 20) * _noise(len(clip), 0)
+            if audio.rate_hz <= TELEPHONE_HZ:
+                clip += 10 ** (self.comfort_noise_dbfs / 20) * _noise(len(clip), COMFORT_NOISE_FROM_HZ)
+        return AudioClip.from_float(clip, RATE_HZ).samples
 
     @functools.cached_property
     def _files(self) -> tuple[str, str]:
@@ -158,19 +177,21 @@ class PocketSphinx:
             for field in fields(self)
             if field.name not in _OWN
         }
+        if self.feature_parameters is not None:
+            options["featparams"] = str(self.feature_parameters)
         model, dictionary = self._files
-        with tempfile.TemporaryDirectory(prefix="voiceeval-") as folder:
-            if model:
-                options["lm"] = _written(Path(folder) / "model.arpa", model)
-            if dictionary:
-                general = "" if model else _wheel_dictionary().read_text(encoding="utf-8")
-                options["dict"] = _written(Path(folder) / "words.dict", general + dictionary)
-            try:
-                return Decoder(samprate=RATE_HZ, loglevel="FATAL", **options)
-            except (RuntimeError, ValueError, KeyError) as error:
-                raise AgentError(
-                    f"pocketsphinx refuses its options ({type(error).__name__}: {error})"
-                ) from None
+        # The decoder reads its files again before every turn, so they stay as long as it does.
+        folder = Path(tempfile.mkdtemp(prefix="voiceeval-"))
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        if model:
+            options["lm"] = _written(folder / "model.arpa", model)
+        if dictionary:
+            general = "" if model else _wheel_dictionary().read_text(encoding="utf-8")
+            options["dict"] = _written(folder / "words.dict", general + dictionary)
+        try:
+            return Decoder(samprate=RATE_HZ, loglevel="FATAL", **options)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise AgentError(f"pocketsphinx refuses its options ({type(error).__name__}: {error})") from None
 
 
 _DECODING = threading.Lock()
@@ -187,8 +208,10 @@ def _written(path: Path, text: str) -> str:
     return str(path)
 
 
-def _dithered(audio: AudioClip, pad_ms: Milliseconds, dither_dbfs: float) -> NDArray[np.int16]:
-    quiet = AudioClip.silence(pad_ms, RATE_HZ)
-    clip = AudioClip.join([quiet, audio, quiet]).as_float()
-    noise = np.random.default_rng(0).standard_normal(len(clip)) * 10 ** (dither_dbfs / 20)
-    return AudioClip.from_float(clip + noise, RATE_HZ).samples
+@functools.lru_cache(maxsize=8)
+def _noise(length: int, from_hz: int) -> NDArray[np.float64]:
+    """The same noise every time, with an effective level of 1, above ``from_hz`` only."""
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(length))
+    spectrum[np.fft.rfftfreq(length, 1 / RATE_HZ) < from_hz] = 0
+    noise = np.fft.irfft(spectrum, length)
+    return np.asarray(noise / np.sqrt(np.mean(noise**2)))
