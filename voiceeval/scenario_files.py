@@ -156,8 +156,9 @@ def load_suite(path: Path) -> Suite:
     scenario_files = [
         file for file in _matching(folder, written.scenarios, "scenarios") if file not in others
     ]
+    shared: dict[Path, tuple[Tool, ...]] = {}
     scenarios = _by_id(
-        (file, scenario) for file in scenario_files for scenario in _read_scenario(folder, file)
+        (file, scenario) for file in scenario_files for scenario in _read_scenario(folder, file, shared)
     )
     if not scenarios:
         raise ScenarioError(f"{source}: scenarios: the files found hold no scenario; allowed: one or more")
@@ -212,25 +213,30 @@ def _matching(folder: Path, patterns: Sequence[str], key: str) -> list[Path]:
     return sorted(matching)
 
 
-def _read_scenario(folder: Path, file: Path) -> Iterator[Scenario]:
-    """The file's scenario; none in a file of tools, which a pattern may well match."""
+def _read_scenario(folder: Path, file: Path, shared: dict[Path, tuple[Tool, ...]]) -> Iterator[Scenario]:
+    """The file's scenario; none in a file of tools, which a pattern may well match.
+
+    ``shared`` collects the tools by file, so that each file is read once.
+    """
     document = read_toml(file, error=ScenarioError)
     if document.keys() == {"tools"}:
         return
     named = {"id": file.stem, **document}
     scenario = validated(named, Scenario, where=str(file), error=ScenarioError)
     if scenario.tool_files:
-        shared: list[Tool] = []
+        tools: list[Tool] = []
         for index, given in enumerate(scenario.tool_files):
             key = f"tool_files[{index}]"
-            tools = inside(folder, file, key, given)
-            if not tools.is_file():
+            source = inside(folder, file, key, given)
+            if not source.is_file():
                 raise ScenarioError(
                     f"{file}: {key}: no file {shortened(given)}; paths are relative to the scenario"
                 )
-            shared += read_model(tools, ToolsFile, error=ScenarioError).tools
+            if source.resolve() not in shared:
+                shared[source.resolve()] = read_model(source, ToolsFile, error=ScenarioError).tools
+            tools += shared[source.resolve()]
         # Without validation: what it would find, the checks below find too, and they name the key.
-        scenario = scenario.model_copy(update={"tools": (*shared, *scenario.tools), "tool_files": ()})
+        scenario = scenario.model_copy(update={"tools": (*tools, *scenario.tools), "tool_files": ()})
     found = problems(scenario)
     if found:
         raise refusal(str(file), found, error=ScenarioError)

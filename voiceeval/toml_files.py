@@ -113,7 +113,7 @@ def refusal(where: str, problems: Iterable[Problem], *, error: type[InputError])
 
 def shortened(given: str) -> str:
     """A quoted id or name, cut to `LONGEST_GIVEN` characters."""
-    return repr(given if len(given) <= LONGEST_GIVEN else given[: LONGEST_GIVEN - 1] + "…")
+    return repr(_cut(given))
 
 
 def nearest(given: str, known: Iterable[str]) -> str:
@@ -130,8 +130,13 @@ def dotted(parts: Sequence[str | int]) -> str:
     """
     key = ""
     for part in parts:
-        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
+        name = f"[{part}]" if isinstance(part, int) else _cut(part)
+        key += f".{name}" if key and isinstance(part, str) else name
     return key
+
+
+def _cut(given: str) -> str:
+    return given if len(given) <= LONGEST_GIVEN else given[: LONGEST_GIVEN - 1] + "…"
 
 
 class _NotANumberError(ValueError):
@@ -204,9 +209,9 @@ def _given(given: object, kind: str) -> str:
         return shortened(given) if is_name else f"a text of {len(given)} characters"
     if isinstance(given, list | tuple):
         return f"an array of {len(given)} items"
-    if kind == "invalid-json-value":
-        return "a date or time without quotes"
-    return shortened(str(given)).strip("'") if isinstance(given, int | float) else "a table"
+    if isinstance(given, int | float):
+        return shortened(str(given)).strip("'")
+    return "a table" if isinstance(given, Mapping) else "a date or time without quotes"
 
 
 def _allowed(detail: ErrorDetails, context: Mapping[str, Any]) -> str:
