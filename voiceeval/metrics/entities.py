@@ -11,7 +11,7 @@ from voiceeval.call import Call, Ending
 from voiceeval.metrics.alignment import align, distance
 from voiceeval.metrics.gaps import harness_failed, not_applicable, nothing_to_look_at
 from voiceeval.metrics.spoken_turns import never_reached, reports_transcripts, spoken_turns
-from voiceeval.normalizers import normalizer_for
+from voiceeval.normalizers import Normalizer, normalizer_for
 from voiceeval.scenario import Entity, Scenario
 from voiceeval.score import Direction, MetricInfo, Ratio, Score, Scored
 
@@ -25,7 +25,9 @@ _BY_TYPE: dict[str, Comparison] = {
     "confirmation_code": "code",
     "licence_plate": "code",
     "license_plate": "code",
+    "order": "code",
     "postcode": "code",
+    "prescription": "code",
     "reference": "code",
     "spelling": "code",
 }
@@ -54,15 +56,16 @@ class EntityErrorRate:
 
     - ``date`` and ``birthday``: month, other words and digits, whatever their order (``23rd of March`` is
       ``March 23``);
-    - ``code``, ``postcode``, ``reference``, ``licence_plate``, ``spelling`` and the like: letters and digits,
-      however they are grouped (``a b 1 2`` is ``AB12``);
+    - ``code``, ``order``, ``postcode``, ``reference``, ``licence_plate``, ``spelling`` and the like: letters
+      and digits, however they are grouped (``a b 1 2`` is ``AB12``);
     - any other type whose words are only digits: the digits, neither fewer nor more;
     - all else: the normalised words.
 
     A date in figures (3/23) is not read as a date, because its order depends on the country.
 
-    Entities count in turns said as written, and in repairs and objections that contain their words. What was
-    never transcribed is wrong, and so is what a failing agent did not let the caller say.
+    Entities count in turns said as written, and in repairs and objections that say the same after the
+    normaliser. What was never transcribed is wrong, and so is what a failing agent did not let the caller
+    say.
     """
 
     info = MetricInfo(
@@ -82,13 +85,15 @@ class EntityErrorRate:
             return harness_failed()
         if not reports_transcripts(call):
             return not_applicable("the engine reports no transcripts")
+        normalizer = normalizer_for(scenario.locale)
         observations: list[Ratio] = []
         evidence: list[str] = []
         for turn in spoken_turns(call):
             if not 0 <= turn.said.script_turn < len(scenario.turns):
                 continue
-            for spoken in _said_in(turn.said.text, scenario.turns[turn.said.script_turn].entities):
-                verdict = _compare(spoken, turn.heard, scenario.locale)
+            entities = scenario.turns[turn.said.script_turn].entities
+            for spoken in _said_in(turn.said.text, entities, normalizer):
+                verdict = _compare(spoken, normalizer.tokens(turn.heard))
                 observations.append(Ratio(0 if verdict.right else 1, 1))
                 evidence.append(f"turn {turn.number}: {verdict.line}")
         for index, missed in never_reached(scenario, call):
@@ -101,12 +106,13 @@ class EntityErrorRate:
 
 
 class _Spoken(NamedTuple):
-    """An entity where it stands in a turn's text."""
+    """An entity where it stands in a turn, everything normalised."""
 
     type: str
-    before: str
     text: str
-    after: str
+    before: tuple[str, ...]
+    tokens: tuple[str, ...]
+    after: tuple[str, ...]
 
 
 class _Verdict(NamedTuple):
@@ -114,31 +120,39 @@ class _Verdict(NamedTuple):
     line: str
 
 
-def _said_in(text: str, entities: Sequence[Entity]) -> Iterator[_Spoken]:
-    """The entities that occur in a text; one that is marked twice is looked for twice."""
-    folded = text.casefold()
+def _said_in(text: str, entities: Sequence[Entity], normalizer: Normalizer) -> Iterator[_Spoken]:
+    """The entities that occur in a turn; one that is marked twice is looked for twice."""
+    turn = normalizer.read(text)
     searched_to: dict[str, int] = {}
     for entity in entities:
-        words = entity.text.casefold()
-        found = re.compile(rf"(?<!\w){re.escape(words)}(?!\w)").search(folded, searched_to.get(words, 0))
-        # Languages without spaces have no word ends to look for.
-        start = found.start() if found else folded.find(words, searched_to.get(words, 0))
-        if start >= 0:
-            end = searched_to[words] = start + len(words)
-            yield _Spoken(entity.type, folded[:start], folded[start:end], folded[end:])
+        sought = normalizer.tokens(entity.text)
+        starts = [
+            start
+            for start in range(searched_to.get(entity.text, 0), len(turn.tokens) - len(sought) + 1)
+            if sought and turn.tokens[start : start + len(sought)] == sought
+        ]
+        # Rather a number of its own than the digits inside another one.
+        starts.sort(key=lambda start: not {start, start + len(sought)} <= turn.boundaries)
+        if starts:
+            start, end = starts[0], starts[0] + len(sought)
+            searched_to[entity.text] = end
+            yield _Spoken(entity.type, entity.text, turn.tokens[:start], sought, turn.tokens[end:])
+        elif sought and (cut := text.casefold().find(entity.text.casefold())) >= 0:
+            # Its neighbours change how it is read, as in "a hundred": read the three parts on their own.
+            before, after = text[:cut], text[cut + len(entity.text) :]
+            yield _Spoken(
+                entity.type, entity.text, normalizer.tokens(before), sought, normalizer.tokens(after)
+            )
 
 
 @lru_cache(maxsize=16_384)
-def _compare(spoken: _Spoken, heard_text: str, locale: str) -> _Verdict:
-    normalizer = normalizer_for(locale)
-    before, entity, after = (normalizer.tokens(part) for part in (spoken.before, spoken.text, spoken.after))
-    heard = normalizer.tokens(heard_text)
-    how = _BY_TYPE.get(spoken.type, "digits" if all(map(_is_digit, entity)) else "words")
-    arrived = _arrived(before, entity, after, heard, how)
-    found = f"'{' '.join(_in_its_place(before, entity, after, heard))}'"
+def _compare(spoken: _Spoken, heard: tuple[str, ...]) -> _Verdict:
+    how = _BY_TYPE.get(spoken.type, "digits" if all(map(_is_digit, spoken.tokens)) else "words")
+    arrived = _arrived(spoken.before, spoken.tokens, spoken.after, heard, how)
+    found = " ".join(_in_its_place(spoken.before, spoken.tokens, spoken.after, heard))
     word = "right" if arrived else "wrong"
     return _Verdict(
-        arrived, f"{spoken.type} '{spoken.text}' (compared as {how}): {word}, transcript has {found}"
+        arrived, f"{spoken.type} '{spoken.text}' (compared as {how}): {word}, transcript has '{found}'"
     )
 
 

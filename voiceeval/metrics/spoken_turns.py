@@ -37,16 +37,15 @@ def spoken_turns(call: Call) -> tuple[SpokenTurn, ...]:
 def never_reached(scenario: Scenario, call: Call) -> tuple[tuple[int, CallerTurn], ...]:
     """Scripted turns, with their index, that a failing agent did not let the caller say.
 
-    None in a call that ran its course, however short. Turns that wait for a cue are left out, since nobody
-    knows whether they would have been said.
+    None in a call that ran its course, however short. Turns that wait for a cue are among them, although a
+    better agent might never have given it: a crash counts against the agent and must not shorten what it is
+    measured on.
     """
     if call.ending is not Ending.AGENT_FAILED:
         return ()
     said = {event.script_turn for event in call.events if isinstance(event, CallerStarted)}
     return tuple(
-        (index, turn)
-        for index, turn in enumerate(scenario.turns)
-        if turn.text and not turn.cue and index not in said
+        (index, turn) for index, turn in enumerate(scenario.turns) if turn.text and index not in said
     )
 
 

@@ -12,7 +12,9 @@ from voiceeval.metrics.json_values import Difference, as_json, differences
 from voiceeval.scenario import ToolCall, ToolPath
 
 _UNPAIRED = 1.0
-"""What a missing or an extra call costs; a pair with differing arguments costs at most as much."""
+"""What a missing or an extra call costs."""
+_ALL_DIFFER = 0.9
+"""What a pair costs in which every argument differs: less than a call that was not made at all."""
 
 
 def calls_made(events: Iterable[Event]) -> tuple[ToolCall, ...]:
@@ -133,11 +135,11 @@ def _equal(left: ToolCall, right: ToolCall) -> bool:
 
 
 def _mismatch(expected: ToolCall, made: ToolCall) -> float:
-    """0 for equal calls, up to 1 where every argument differs, and never worth pairing across names."""
+    """0 for equal calls, more the more arguments differ, and never worth pairing across names."""
     if expected.name != made.name:
         return 2 * _UNPAIRED + 1
     arguments = expected.arguments.keys() | made.arguments.keys()
-    return len(differences(expected.arguments, made.arguments)) / max(1, len(arguments))
+    return _ALL_DIFFER * len(differences(expected.arguments, made.arguments)) / max(1, len(arguments))
 
 
 def _pair_cost(expected: Sequence[ToolCall], made: Sequence[ToolCall], step: Step) -> float:
