@@ -30,14 +30,15 @@ def p_words(p: float) -> str:
 
 
 def summary(result: PairedResult, metric: MetricInfo, level: float) -> str:
-    """``9.4 pp worse (90 % interval +6.1 pp to +12.7 pp) over 12 speakers``."""
+    """``9.4 pp worse (90 % interval +6.1 to +12.7 pp) over 12 speakers``."""
     if result.worse_by == 0:
         found = "no difference"
     else:
         found = f"{amount(abs(result.worse_by), metric)} {'worse' if result.worse_by > 0 else 'better'}"
     low, high = (amount(bound, metric, signed=True) for bound in (result.lower, result.upper))
+    span = f"{low.split()[0]} to {high}"
     turned = ", + is worse" if metric.direction is Direction.HIGHER_IS_BETTER else ""
-    return f"{found} ({100 * level:.0f} % interval {low} to {high}{turned}) over {people(result.clusters)}"
+    return f"{found} ({100 * level:.0f} % interval {span}{turned}) over {people(result.clusters)}"
 
 
 def margin_words(margin: Margin, result: PairedResult, metric: MetricInfo) -> str:
@@ -76,7 +77,9 @@ def people(number: int) -> str:
 def why_unmeasured(cell: Tally) -> str:
     """Why a cell has no estimate."""
     counts = cell.counts
-    if counts.pairs and counts.not_applicable == counts.pairs:
+    if counts.pairs == 0:
+        return "there are no pairs"
+    if counts.not_applicable == counts.pairs:
         return f"the metric applies to none of the {counts.pairs} pairs"
     if counts.scored == 0:
         return f"none of the {counts.pairs} pairs could be compared"
@@ -99,7 +102,8 @@ def reason(finding: Finding, outcome: Outcome, *, level: float, min_clusters: in
         clauses.append("both arms ran the same parts on the same input")
     if result is not None and margin is not None:
         clauses.append(margin_words(margin, result, metric))
-    if outcome is Outcome.REGRESSED and finding.tested:
+    unproven = outcome is Outcome.INCONCLUSIVE and result is not None and result.excess > 0
+    if finding.tested and (outcome is Outcome.REGRESSED or unproven):
         clauses.append(f"adjusted p {p_words(finding.p_adjusted)}")
     if outcome is Outcome.INCONCLUSIVE and not finding.enough:
         clauses.append(f"a verdict takes at least {people(min_clusters)}")

@@ -247,7 +247,7 @@ def _method(sums: ClusterSums, plain: Contrast, kind: _Cells, i: int, *, yes_no:
         words = f"{alike}; bound from {bound}"
     else:
         words = f"cluster-t, {float(plain.df[i]):.1f}".removesuffix(".0") + " df"
-    if clusters in SIGN_FLIP_CLUSTERS:
+    if clusters in SIGN_FLIP_CLUSTERS and kind.worse[i] + kind.better[i] > 0:
         mine = sums.cell == i
         p = exact_sign_flip_p(ClusterSums(*(array[mine] for array in sums)))
         words += f"; exact sign-flip p {p:.4f}"

@@ -76,10 +76,8 @@ def tango_interval(worse: ArrayLike, better: ArrayLike, n: ArrayLike, level: flo
     if bool(np.any(w + b > size)):
         raise ValueError("there are more discordant pairs than pairs")
     z = float(ndtri((1 + level) / 2))
-    estimate = (w - b) / size
-    upper = _crossing(w, b, size, -z, estimate, np.ones_like(estimate))
-    lower = _crossing(w, b, size, z, -np.ones_like(estimate), estimate)
-    return Bounds(lower, upper)
+    # The lower bound is the upper one of the swapped arms, so that swapping flips signs to the last bit.
+    return Bounds(-_upper(b, w, size, z), _upper(w, b, size, z))
 
 
 def undiscordant_half_width(clusters: ArrayLike, level: float = 0.90) -> FloatArray:
@@ -96,14 +94,12 @@ def undiscordant_half_width(clusters: ArrayLike, level: float = 0.90) -> FloatAr
     return np.asarray(z2 / (_counts("clusters", clusters) + z2), dtype=np.float64)
 
 
-def _crossing(
-    w: FloatArray, b: FloatArray, n: FloatArray, target: float, low: FloatArray, high: FloatArray
-) -> FloatArray:
-    """Where the falling T meets ``target`` within [low, high]; the end of the range if it does not."""
-    low, high = low.copy(), high.copy()
+def _upper(w: FloatArray, b: FloatArray, n: FloatArray, z: float) -> FloatArray:
+    """Where the falling T meets −z above the estimate; 1 if it does not."""
+    low, high = (w - b) / n, np.ones_like(n)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        above = _tango_statistic(w, b, n, middle) > target
+        above = _tango_statistic(w, b, n, middle) > -z
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     return np.asarray((low + high) / 2, dtype=np.float64)
 
