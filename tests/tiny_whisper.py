@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 WIDTH = 32
 HEADS = 2
@@ -68,8 +69,8 @@ def _write_tokenizer(path: Path) -> list[str]:
 
 
 def _fill(spec: Any, vocabulary_size: int, rng: np.random.Generator) -> None:
-    def weights(*shape: int) -> np.ndarray:
-        return (rng.standard_normal(shape) / np.sqrt(shape[-1])).astype(np.float32)
+    def weights(*shape: int) -> NDArray[np.float32]:
+        return np.asarray(rng.standard_normal(shape) / np.sqrt(shape[-1]), dtype=np.float32)
 
     def linear(layer: Any, inputs: int, outputs: int) -> None:
         layer.weight, layer.bias = weights(outputs, inputs), np.zeros(outputs, np.float32)
