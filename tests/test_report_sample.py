@@ -163,17 +163,21 @@ def _gating_verdict(info: MetricInfo, cohort: Cohort) -> Verdict:
     if cohort == WORST and info in (WER, ENTITIES, TASK):
         worse = {"wer": 0.061, "entity_error_rate": 0.104, "task_completion": 0.222}[info.name]
         reason = (
-            "6.1 pp worse (95 % interval +3.2 pp to +9.0 pp) over 6 speakers; margin +2pp; adjusted p 0.0013"
+            "3.4 pp worse (95 % interval +1.6 pp to +5.2 pp) over 6 speakers; margin +2pp; adjusted p 0.0310"
         )
-        return verdict(
-            info, cohort, Outcome.REGRESSED, worse_by=worse, half=worse / 2.1, p=0.0013, reason=reason
+        half = worse / 2.1
+        low, high = 100 * (worse - half), 100 * (worse + half)
+        reason = (
+            f"{100 * worse:.1f} pp worse (95 % interval {low:+.1f} pp to {high:+.1f} pp) over 6 speakers; "
+            f"margin {MARGINS[info.name]}; adjusted p 0.0013"
         )
+        return verdict(info, cohort, Outcome.REGRESSED, worse_by=worse, half=half, p=0.0013, reason=reason)
     if cohort == WORST and info == FIRST_AUDIO:
         reason = "answers come later by more than the margin allows"
         return verdict(info, cohort, Outcome.REGRESSED, worse_by=310.0, half=96.0, p=0.00002, reason=reason)
     if cohort == SECOND and info == WER:
         reason = (
-            "6.1 pp worse (95 % interval +3.2 pp to +9.0 pp) over 6 speakers; margin +2pp; adjusted p 0.0013"
+            "3.4 pp worse (95 % interval +1.6 pp to +5.2 pp) over 6 speakers; margin +2pp; adjusted p 0.0310"
         )
         return verdict(info, cohort, Outcome.REGRESSED, worse_by=0.034, half=0.018, p=0.031, reason=reason)
     if info.yes_no and cohort != EVERYONE:

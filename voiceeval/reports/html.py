@@ -19,7 +19,7 @@ from voiceeval.call import Arm, Stage
 from voiceeval.cohort import Cohort
 from voiceeval.reports import wording
 from voiceeval.reports.call_list import Change, call_rows, failure_kinds, metrics_of, slug
-from voiceeval.reports.call_page import call_page
+from voiceeval.reports.call_page import LONGEST_STATE, call_page
 from voiceeval.reports.cohort_table import (
     STAGE_METRICS,
     CohortRow,
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 _MOST_CARDS = 12
+_LONGEST_TEXT = LONGEST_STATE + 100
+"""A last resort: whatever shows a longer text shortens it earlier, and says so."""
 _MOST_FILTER_VALUES = 60
 
 
@@ -124,14 +126,14 @@ def _tag_filters(report: ReportInput) -> list[tuple[int, str, list[str]]]:
     values: dict[str, set[str]] = {}
     for planned in report.planned:
         for tag, value in planned.tags.items():
-            values.setdefault(tag, set()).add(value)
+            values.setdefault(tag, set()).add(wording.one_line(value))
     useful = [tag for tag in sorted(values) if 1 < len(values[tag]) <= _MOST_FILTER_VALUES]
     return [(index, tag, sorted(values[tag])) for index, tag in enumerate(useful)]
 
 
 def _filters_of(cohort: Cohort, filters: list[tuple[int, str, list[str]]]) -> list[tuple[int, str]]:
     numbers = {tag: index for index, tag, _ in filters}
-    return [(numbers[tag], value) for tag, value in cohort.parts if tag in numbers]
+    return [(numbers[tag], wording.one_line(value)) for tag, value in cohort.parts if tag in numbers]
 
 
 def _frame(*, script: str) -> dict[str, Any]:
@@ -163,7 +165,9 @@ def _environment() -> Environment:
     from markupsafe import Markup
 
     def finalize(value: object) -> object:
-        return value if isinstance(value, Markup) or not isinstance(value, str) else wording.visible(value)
+        if isinstance(value, Markup) or not isinstance(value, str):
+            return value
+        return wording.visible(wording.shortened(value, limit=_LONGEST_TEXT))
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("voiceeval.reports", "templates"),

@@ -21,6 +21,7 @@ from voiceeval.reports.wording import (
     levels,
     one_line,
     outcome_word,
+    reason_with_interval,
     tally,
 )
 from voiceeval.verdict import Comparison, Estimate, Verdict
@@ -128,7 +129,9 @@ def _blocking(table: CohortTable, comparison: Comparison) -> Iterator[str]:
     for row in table.rows:
         for verdict in row.blocking(comparison):
             name, title = escaped(row.cohort.name), escaped(verdict.metric.title)
-            told = f"{escaped(change(verdict), limit=400)}. {escaped(verdict.reason, limit=400)}"
+            told = (
+                f"{escaped(change(verdict), limit=400)}. {escaped(reason_with_interval(verdict), limit=500)}"
+            )
             yield f"- **{escaped(outcome_word(verdict.outcome))}: {name}, {title}**: {told}"
         if row.blocking(comparison) and Arm.CANDIDATE in row.blames:
             yield f"  - Lost tasks: {escaped(blamed(row.blames[Arm.CANDIDATE]))}"

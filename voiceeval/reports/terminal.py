@@ -37,6 +37,7 @@ from voiceeval.reports.wording import (
     levels,
     one_line,
     outcome_word,
+    reason_with_interval,
     tally,
 )
 from voiceeval.score import MetricInfo
@@ -50,7 +51,7 @@ _STYLES = {
     Outcome.IMPROVED: "bold cyan",
 }
 _ASCII = str.maketrans(
-    {"✗": "x", "✓": "v", "▲": "^", "→": ">", "×": "x", "−": "-", "±": "+", "…": "~", "·": "-"}
+    {"✗": "X", "✓": "v", "▲": "^", "→": ">", "×": "x", "−": "-", "±": " ", "…": "~", "–": "-"}
 )
 _MOST_ROWS = 40
 
@@ -220,25 +221,29 @@ def _blocking(table: CohortTable, comparison: Comparison) -> Iterator[Renderable
             continue
         yield Text.assemble((one_line(row.cohort.name, limit=120), "bold"), (f"  {_size(row)}", "dim"))
         for verdict in cells:
-            yield Padding(_blocking_line(verdict, comparison), (0, 0, 0, 2))
-        yield Padding(_blame_line(row), (0, 0, 0, 2))
+            yield from _blocking_lines(verdict, comparison)
+        yield _indented(_blame_line(row), 2)
 
 
 def _size(row: CohortRow) -> str:
     return f"{counted(row.speakers, 'speaker')}, {counted(row.pairs, 'call')}"
 
 
-def _blocking_line(verdict: Verdict, comparison: Comparison) -> Text:
+def _blocking_lines(verdict: Verdict, comparison: Comparison) -> Iterator[RenderableType]:
     style = _STYLES[verdict.outcome]
-    line = Text.assemble((f"{SIGNS[verdict.outcome]} {one_line(verdict.metric.title, limit=60)} ", style))
-    line.append(f"{verdict.outcome.value}: ", style=style)
+    title = one_line(verdict.metric.title, limit=60)
+    line = Text.assemble((f"{SIGNS[verdict.outcome]} {title} {verdict.outcome.value}: ", style))
     line.append(change(verdict))
-    line.append(f"\n  {one_line(verdict.reason)}", style="dim")
+    yield _indented(line, 2)
+    yield _indented(Text(reason_with_interval(verdict), style="dim"), 4)
     timed = verdict.metric.unit == "ms" and verdict.metric.name not in STAGE_METRICS
     for stage in slower_stage(comparison, verdict.cohort) if timed else ():
-        line.append(f"\n  slower stage: {STAGE_METRICS[stage.metric.name]}", style="bold")
-        line.append(f", {change(stage)}")
-    return line
+        told = Text(f"slower stage: {STAGE_METRICS[stage.metric.name]}", style="bold")
+        yield _indented(told.append(f", {change(stage)}", style="not bold"), 4)
+
+
+def _indented(text: Text, columns: int) -> Padding:
+    return Padding(text, (0, 0, 0, columns))
 
 
 def _blame_line(row: CohortRow) -> Text:
@@ -266,8 +271,8 @@ def _undecided(comparison: Comparison) -> Iterator[RenderableType]:
         told = [verdict for verdict in cells if verdict.metric.title == title]
         line = Text(f"? {one_line(title, limit=60)} in {counted(len(told), 'cohort')}", style="yellow")
         line.append(f", such as {one_line(told[0].cohort.name, limit=80)}:", style="not dim default")
-        line.append(f"\n  {one_line(told[0].reason)}", style="dim")
-        yield Padding(line, (0, 0, 0, 2))
+        yield _indented(line, 2)
+        yield _indented(Text(one_line(told[0].reason), style="dim"), 4)
 
 
 def _reported(comparison: Comparison) -> Iterator[RenderableType]:

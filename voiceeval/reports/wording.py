@@ -137,14 +137,22 @@ def counted(count: int, singular: str, plural: str = "") -> str:
 
 
 def change(verdict: Verdict) -> str:
-    """The numbers of one verdict in a phrase: both rates, the difference and its interval."""
+    """The numbers of one verdict in a phrase: both rates and the difference."""
     estimate = verdict.estimate
     if not isinstance(estimate, Estimate):
         return "no estimate"
     metric = verdict.metric
     moved = f"{difference(metric, estimate.difference)} {direction_word(metric, estimate)}"
-    interval = f"{coverage(estimate.interval)} interval {bounds(metric, estimate.interval)}"
-    return f"{levels(metric, estimate)}, {moved} ({interval})"
+    return f"{levels(metric, estimate)}, {moved}"
+
+
+def reason_with_interval(verdict: Verdict) -> str:
+    """The gate's reason; a reason that does not name the interval is given it, and never twice."""
+    reason, estimate = one_line(verdict.reason, limit=400), verdict.estimate
+    if " interval " in reason or not isinstance(estimate, Estimate):
+        return reason
+    told = f"{coverage(estimate.interval)} interval {bounds(verdict.metric, estimate.interval)}"
+    return f"{told}; {reason}" if reason else told
 
 
 def blamed_stage(blame: Blame) -> str:

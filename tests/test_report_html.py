@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from test_report_sample import (
+    GATING,
+    comparison,
+    planned_calls,
+    report_input,
+    scenario,
+    verdict,
+)
+
+from voiceeval.call import (
+    AgentStarted,
+    Arm,
+    Call,
+    CallerStarted,
+    CallKey,
+    Ending,
+    Event,
+    HungUp,
+    Replied,
+    Stage,
+    StageFailed,
+    ToolCalled,
+    ToolReturned,
+    Transcribed,
+    Usage,
+)
+from voiceeval.cohort import EVERYONE, Cohort, PlannedCall
+from voiceeval.reports.call_list import Change, call_rows, slug
+from voiceeval.reports.call_turns import relative_href
+from voiceeval.reports.html import HtmlReport
+from voiceeval.reports.report_input import ReportInput, arm_call_id, flac_in_run_folder
+from voiceeval.reports.wording import SIGNS
+from voiceeval.score import Ratio, Scored
+from voiceeval.verdict import Blame, Outcome
+
+HOSTILE = (
+    "</script><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onfocus='alert(1)' autofocus x='",
+    "</style><svg/onload=alert(1)>",
+    "javascript:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "{{ 7*7 }}{% raw %}<b>",
+    "]]><!--<b>-->",
+    "\u202egnp.exe\u2066\u200b\u2028\u0000\u001b[31m",
+    "&lt;b&gt;&amp;",
+    "\ud800 lone",
+)
+CALL_PAGE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,70}\.html")
+
+
+class Page(HTMLParser):
+    """The elements of a page in order, with the names of their attributes; and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, tuple[str, ...]]] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.inside: list[str] = []
+        self.spoken: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(name for name, _ in attrs)))
+        self.inside.append(tag)
+        for name, value in attrs:
+            if name in ("href", "src"):
+                self.links.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = self.inside[:-1]
+
+    def handle_data(self, data: str) -> None:
+        if not {"script", "style"} & set(self.inside[-1:]):
+            self.spoken.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.spoken).split())
+
+
+def dressed(text: str) -> ReportInput:
+    """A small run in which everything that comes from outside is ``text``."""
+    planned = PlannedCall(
+        scenario=f"s{text}",
+        caller=text,
+        line=text,
+        trial=0,
+        speaker=text,
+        tags={"accent": text, f"b{text}": text},
+    )
+    other = replace(planned, scenario=f"t{text}", tags={"accent": f"x{text}", f"b{text}": f"x{text}"})
+    cohort = Cohort((("accent", text),))
+    info = replace(GATING[0], name=f"m{text}", title=f"title {text}", definition=text)
+    cells = (
+        verdict(info, EVERYONE),
+        verdict(
+            info, cohort, Outcome.REGRESSED, worse_by=0.05, reason=f"reason {text}", flags=(f"flag {text}",)
+        ),
+    )
+    result = comparison(
+        verdicts=tuple(replace(cell, margin=f"+{text}") for cell in cells),
+        alarms=(f"alarm {text}",),
+        blames=(Blame(cohort=cohort, arm="candidate", failed=2, saved_by_right_words=2),),
+        manifest={
+            "arms": {
+                "baseline": {"name": f"a{text}"},
+                "candidate": {"name": f"a{text}", "model_version": text},
+            },
+            "differences": [{"key": f"k{text}", "baseline": f"v{text}", "candidate": {"nested": text}}],
+            f"fact{text}": f"v{text}",
+        },
+    )
+    ids = [arm_call_id(item, arm) for item in (planned, other) for arm in Arm]
+    calls = {id_: _call(text) for id_ in ids}
+    scores = {(id_, info.name): Scored(observations=(Ratio(1, 4),), evidence=(f"e{text}",)) for id_ in ids}
+    goal = scenario("plain", goal=f"goal {text}", outcome={"state": {f"p{text}": text}})
+    scenarios = {planned.scenario: goal, other.scenario: goal}
+    return ReportInput(
+        comparison=result, planned=(planned, other), scenarios=scenarios, calls=calls, scores=scores
+    )
+
+
+def _call(text: str) -> Call:
+    events: tuple[Event, ...] = (
+        CallerStarted(at_ms=0, turn=1, text=f"w {text}", script_turn=0, wording="repair", audio="abc"),
+        Transcribed(at_ms=5, turn=1, text=f"w {text}", stage_ms=3),
+        Replied(at_ms=6, turn=1, text=f"w {text}", tool_calls=1, stage_ms=3),
+        ToolCalled(at_ms=7, turn=1, name=f"n{text}", arguments={f"k{text}": text}),
+        ToolReturned(at_ms=8, turn=1, name=f"n{text}", value={f"k{text}": text}, failed=True, stage_ms=1),
+        AgentStarted(at_ms=9, turn=1, text=f"w {text}", audio="abcd", stage_ms=1),
+        StageFailed(at_ms=10, turn=1, stage=Stage.DIALOGUE, error=f"e{text}"),
+        HungUp(at_ms=11, turn=1, by="limit", reason="failure"),
+    )
+    return Call(
+        key=CallKey(scenario="s", caller="c", line="l", trial=0, arm=Arm.BASELINE),
+        seed=1,
+        events=events,
+        ending=Ending.AGENT_FAILED,
+        failure=f"f{text}",
+        final_state={f"k{text}": text},
+        usage=Usage(),
+        cost=0.0,
+    )
+
+
+def pages(report: ReportInput, folder: Path) -> Iterator[tuple[str, str]]:
+    HtmlReport().write(report, folder)
+    for path in sorted(folder.rglob("*.html")):
+        yield path.relative_to(folder).as_posix(), path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_element_or_attribute_comes_from_data(text: str, tmp_path: Path) -> None:
+    tame = [Page(page).elements for _, page in pages(dressed("plain"), tmp_path / "tame")]
+    wild = [Page(page).elements for _, page in pages(dressed(text), tmp_path / "wild")]
+    assert sorted(map(repr, wild)) == sorted(map(repr, tame))
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_text_is_shown_as_text(text: str, tmp_path: Path) -> None:
+    for name, page in pages(dressed(text), tmp_path):
+        read = Page(page)
+        assert not re.search("[\u202a-\u202e\u2066-\u2069\u200b\u2028\x00\x1b]", page)
+        assert all(re.fullmatch(r"#[a-z0-9-]*|(\.\./)*[A-Za-z0-9_./-]+", link) for link in read.links), name
+        shown = text.split("\u202e", maxsplit=1)[0].split("\ud800", maxsplit=1)[0]
+        assert " ".join(shown.split()) in read.text
+
+
+def test_unseen_characters_are_written_out(tmp_path: Path) -> None:
+    (text,) = (page for name, page in pages(dressed("\u202egnp.exe"), tmp_path) if name == "index.html")
+    assert "⟨U+202E⟩gnp.exe" in text
+
+
+def test_every_link_leads_to_a_file_or_a_place_on_the_page(tmp_path: Path) -> None:
+    found = dict(pages(report_input(), tmp_path))
+    index = Page(found["index.html"])
+    for link in index.links:
+        assert link[1:] in index.ids if link.startswith("#") else (tmp_path / link).is_file()
+    assert all(name == "index.html" or CALL_PAGE_NAME.fullmatch(name.split("/")[1]) for name in found)
+    assert len(found) == 13
+    for name in set(found) - {"index.html"}:
+        assert "../index.html" in Page(found[name]).links
+
+
+def test_ids_on_a_page_are_unique(tmp_path: Path) -> None:
+    for _, page in pages(report_input(), tmp_path):
+        ids = Page(page).ids
+        assert len(ids) == len(set(ids))
+
+
+def test_nothing_is_loaded_from_a_network_and_scripts_are_pinned_by_digest(tmp_path: Path) -> None:
+    for name, page in pages(report_input(), tmp_path):
+        policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+        assert policy
+        assert "default-src &#39;none&#39;" in policy[1]
+        assert "unsafe" not in policy[1]
+        assert "http" not in page.replace('http-equiv="Content', "")
+        elements = Page(page).elements
+        tags = [tag for tag, _ in elements]
+        assert tags.count("script") == (name == "index.html")
+        assert not {"link", "img", "iframe", "object", "base"} & set(tags)
+        assert not any(
+            attr.startswith("on") or attr == "style" for _, names in Page(page).elements for attr in names
+        )
+
+
+def test_audio_lies_in_the_run_folder_and_is_loaded_only_when_played(tmp_path: Path) -> None:
+    page = next(page for name, page in pages(report_input(), tmp_path) if name.startswith("calls/"))
+    sounds = re.findall(r"<audio ([^>]*)>", page)
+    assert len(sounds) == 14  # a greeting and three turns of caller and agent, on both arms
+    for attributes in sounds:
+        assert 'controls preload="none"' in attributes
+        assert re.search(r'src="\.\./\.\./audio/([0-9a-f]{2})/\1[0-9a-f]{62}\.flac"', attributes)
+        assert "aria-label=" in attributes
+
+
+@pytest.mark.parametrize(
+    "href",
+    [
+        "javascript:alert(1)",
+        "//host/x",
+        "/etc/passwd",
+        "a/../../x",
+        "C:\\x",
+        "https://x/y",
+        "a//b",
+        "",
+        "./a",
+    ],
+)
+def test_only_plain_relative_audio_paths_become_links(href: str) -> None:
+    assert relative_href(href) == ""
+
+
+def test_audio_paths_are_quoted() -> None:
+    assert unquote(relative_href('audio/a"b c.flac')) == '../../audio/a"b c.flac'
+    assert '"' not in relative_href('audio/a"b c.flac')
+    assert flac_in_run_folder("../../etc/passwd") == ""
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "", "..", "CON", "x" * 5000, "ä/ö", "A", "a"])
+def test_slugs_are_safe_file_names(text: str) -> None:
+    assert CALL_PAGE_NAME.fullmatch(slug(text) + ".html")
+
+
+def test_slugs_of_different_calls_differ_even_where_case_does_not_count() -> None:
+    names = ["a/b", "a-b", "A/b", "a//b", "a", "a" * 200, "a" * 201]
+    assert len({slug(name).lower() for name in names}) == len(names)
+
+
+def test_a_megabyte_of_transcript_is_shortened_and_says_so(tmp_path: Path) -> None:
+    started = time.perf_counter()
+    for _, page in pages(dressed("word " * 200_000), tmp_path):
+        assert len(page) < 300_000
+        assert "more characters" in page
+    assert time.perf_counter() - started < 20
+
+
+def test_every_outcome_is_told_by_sign_and_word(tmp_path: Path) -> None:
+    cells = tuple(
+        verdict(GATING[0], Cohort((("accent", str(number)),)), outcome)
+        for number, outcome in enumerate(Outcome)
+    )
+    text = Page(HtmlReport().index(report_input(comparison(verdicts=cells)))).text
+    for outcome, sign in SIGNS.items():
+        assert f"{sign} {outcome.value}" in text
+
+
+def test_the_index_says_what_regressed_by_how_much_how_sure_and_which_stage(tmp_path: Path) -> None:
+    text = Page(HtmlReport().index(report_input())).text
+    assert "MAY NOT SHIP: 2 cohorts regressed" in text
+    assert "recognition to blame – 9 of 11 failed calls would have succeeded with the right words" in text
+    assert "+6.1 pp worse 8.1 → 14.2 %" in text
+    assert "95 % interval +3.2 to +9.0 pp , margin +2pp" in text.replace("+2pp ", "+2pp")
+    assert "Slower stage: endpointing +260 ms" in text
+    assert (
+        "65 gating cells: 0 invalid, 5 regressed, 23 inconclusive (not decided), 36 passed, 1 improved"
+        in text
+    )
+    assert text.index("accent=caribbean × line=telephone") < text.index("accent=scottish × line=telephone")
+
+
+def test_a_call_page_marks_errors_by_word_and_blames_a_stage(tmp_path: Path) -> None:
+    report = report_input()
+    row = next(row for row in call_rows(report, GATING) if row.change is Change.NEWLY_FAILING)
+    page = Page(dict(pages(report, tmp_path))[f"calls/{row.slug}.html"]).text
+    assert "SUB card → cart" in page
+    assert "DEL need" in page
+    assert "block_card: card: expected '4129', got '4125'" in page
+    assert "Recognition is to blame: given the words that were said" in page
+    assert '"blocked" ✓ "blocked" ✗ "active"' in page
+
+
+def test_failed_and_changed_calls_come_first(tmp_path: Path) -> None:
+    rows = call_rows(report_input(planned=planned_calls()), GATING)
+    assert len(rows) == 216
+    order = list(Change)
+    assert [order.index(row.change) for row in rows] == sorted(order.index(row.change) for row in rows)
+    assert sum(row.change is Change.NEWLY_FAILING for row in rows) == 24
+
+
+def test_a_call_that_was_not_run_is_listed_as_not_measured(tmp_path: Path) -> None:
+    report = report_input()
+    report = replace(report, calls={}, scores={}, scenarios={})
+    assert {row.change for row in call_rows(report, GATING)} == {Change.UNMEASURED}
+    found = dict(pages(report, tmp_path))
+    assert "not run" in Page(found["index.html"]).text
+    assert all(
+        "planned, and not placed" in Page(page).text for name, page in found.items() if name != "index.html"
+    )
+
+
+def test_an_empty_comparison_is_not_a_pass(tmp_path: Path) -> None:
+    empty = comparison(verdicts=(), blames=(), alarms=(), manifest={})
+    text = Page(HtmlReport().index(report_input(empty, planned=()))).text
+    assert "NOT JUDGED" in text
+    assert "may ship" not in text
+
+
+def test_equal_runs_give_equal_pages(tmp_path: Path) -> None:
+    assert dict(pages(report_input(), tmp_path / "a")) == dict(pages(report_input(), tmp_path / "b"))
+
+
+def test_tables_name_their_rows_and_columns(tmp_path: Path) -> None:
+    for _, page in pages(report_input(), tmp_path):
+        headers = [names for tag, names in Page(page).elements if tag == "th"]
+        assert headers
+        assert all("scope" in names for names in headers)
+        assert '<html lang="en">' in page
