@@ -7,7 +7,7 @@ state and the reply; nothing is changed in place, so that the same messages alwa
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -101,7 +101,7 @@ class Dialogue:
 
     # -- what the caller may have meant -------------------------------------------------------------------
 
-    def _new_intent(self, state: State, said: Sequence[str]) -> Intent | None:
+    def _new_intent(self, state: State, said: tuple[str, ...]) -> Intent | None:
         """The one intent the words point at; None when none does, or when it is not clear which."""
         under_way = state.awaiting in {"slot", "confirmation"}
         rules = self._policy.understanding
@@ -113,10 +113,10 @@ class Dialogue:
             return None
         return None if under_way and best.intent == state.intent else best.intent
 
-    def _fill(self, state: State, intent: Intent, said: Sequence[str]) -> Understood:
+    def _fill(self, state: State, intent: Intent, said: tuple[str, ...]) -> Understood:
         return fill(self._policy, intent, said, known=state.found, asked=state.slot)
 
-    def _requested(self, state: State, said: Sequence[str], intent: Intent | None) -> Step:
+    def _requested(self, state: State, said: tuple[str, ...], intent: Intent | None) -> Step:
         if intent is not None:
             return self._take_up(state, intent, said)
         lexicon = self._policy.words
@@ -137,7 +137,7 @@ class Dialogue:
             return self._end(state, self._prompts.goodbye, "done")
         return self._repair(state, self._prompts.repeat)
 
-    def _told(self, state: State, said: Sequence[str], intent: Intent | None) -> Step:
+    def _told(self, state: State, said: tuple[str, ...], intent: Intent | None) -> Step:
         if intent is not None:
             return self._take_up(state, intent, said)
         current = _current(state)
@@ -148,7 +148,7 @@ class Dialogue:
             return self._drop(state)
         return self._repair(state, self._ask_again(state.slot))
 
-    def _confirmed(self, state: State, said: Sequence[str], intent: Intent | None) -> Step:
+    def _confirmed(self, state: State, said: tuple[str, ...], intent: Intent | None) -> Step:
         current, lexicon = _current(state), self._policy.words
         denies = says(said, lexicon.no)
         if says(said, lexicon.yes) and not denies:
@@ -173,7 +173,7 @@ class Dialogue:
         asking = replace(state, awaiting="slot", slot=first, found=kept, repairs=0)
         return Step(asking, Reply(text=f"{self._prompts.corrected} {self._policy.slots[first].ask}"))
 
-    def _offered(self, state: State, said: Sequence[str], intent: Intent | None) -> Step:
+    def _offered(self, state: State, said: tuple[str, ...], intent: Intent | None) -> Step:
         lexicon = self._policy.words
         denies = says(said, lexicon.no)
         if says(said, lexicon.yes) and not denies:
@@ -188,7 +188,7 @@ class Dialogue:
 
     # -- what the agent does ------------------------------------------------------------------------------
 
-    def _take_up(self, state: State, intent: Intent, said: Sequence[str]) -> Step:
+    def _take_up(self, state: State, intent: Intent, said: tuple[str, ...]) -> Step:
         state = replace(state, intent=intent, slot="", repairs=0, step=0, returned={}, reason="cannot help")
         if intent.kind == "handover":
             return self._hand_over(state, "asked")

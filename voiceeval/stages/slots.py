@@ -78,7 +78,7 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"[a-z0-9]+", plain)[:MOST_WORDS])
 
 
-def digits(said: Sequence[str], length: int) -> Iterator[Found]:
+def digits(said: tuple[str, ...], length: int) -> Iterator[Found]:
     """Runs of exactly ``length`` digits, said one by one, in pairs, or written.
 
     >>> [found.value for found in digits(words("it is four one double two"), 4)]
@@ -99,7 +99,7 @@ def digits(said: Sequence[str], length: int) -> Iterator[Found]:
         at = max(at, start + 1)
 
 
-def numbers(said: Sequence[str]) -> Iterator[Found]:
+def numbers(said: tuple[str, ...]) -> Iterator[Found]:
     """Whole numbers as people count: ``two hundred and ten``."""
     at = 0
     while at < len(said):
@@ -109,7 +109,7 @@ def numbers(said: Sequence[str]) -> Iterator[Found]:
         at = max(end, at + 1)
 
 
-def amounts(said: Sequence[str], *, bare: bool) -> Iterator[Found]:
+def amounts(said: tuple[str, ...], *, bare: bool) -> Iterator[Found]:
     """Whole dollars; ``bare``: also where the word for the currency is missing.
 
     >>> [found.value for found in amounts(words("one hundred and twenty dollars"), bare=False)]
@@ -122,7 +122,7 @@ def amounts(said: Sequence[str], *, bare: bool) -> Iterator[Found]:
             yield Found(value=number.value, spoken=spoken, start=number.start, end=number.end + has_unit)
 
 
-def dates(said: Sequence[str]) -> Iterator[Found]:
+def dates(said: tuple[str, ...]) -> Iterator[Found]:
     """Days of the year as ``mm-dd``: ``march third``, ``the third of march``, ``March 3``.
 
     >>> [(found.value, found.spoken) for found in dates(words("on the twenty first of may"))]
@@ -142,7 +142,7 @@ def dates(said: Sequence[str]) -> Iterator[Found]:
             yield Found(value=f"{month:02d}-{day:02d}", spoken=spoken, start=start, end=max(end, at + 1))
 
 
-def choices(said: Sequence[str], options: Mapping[str, Sequence[str]], threshold: float) -> Iterator[Found]:
+def choices(said: tuple[str, ...], options: Mapping[str, Sequence[str]], threshold: float) -> Iterator[Found]:
     """The option whose phrase is most like a stretch of the words, if like enough and no other is as like.
 
     Args:
@@ -167,7 +167,7 @@ def choices(said: Sequence[str], options: Mapping[str, Sequence[str]], threshold
         yield best[1]
 
 
-def _digits_at(said: Sequence[str], at: int) -> tuple[str, int]:
+def _digits_at(said: tuple[str, ...], at: int) -> tuple[str, int]:
     """The digits of the words at a position and where they end; ends at ``at`` where there are none."""
     word = said[at]
     following = said[at + 1] if at + 1 < len(said) else ""
@@ -186,27 +186,38 @@ def _digits_at(said: Sequence[str], at: int) -> tuple[str, int]:
     return "", at
 
 
-def _cardinal_at(said: Sequence[str], at: int) -> tuple[int, int]:
+def _cardinal_at(said: tuple[str, ...], at: int) -> tuple[int, int]:
     """The number that begins at a position and where it ends; ends at ``at`` where there is none."""
     word = said[at]
     if word.isdecimal():
         return (int(word), at + 1) if len(word) <= 6 else (0, at)
-    value, end = (1, at + 1) if word == "a" else _below_hundred_at(said, at)
-    is_scale = end > at and end < len(said) and said[end] in {"hundred", "thousand"}
-    if word == "a" and not is_scale:
+    value, end = _below_thousand_at(said, at)
+    if word == "a" and said[at + 1 : at + 2] == ("thousand",):
+        value, end = 1, at + 1
+    if end == at or said[end : end + 1] != ("thousand",):
+        return value, end
+    rest, rest_end = _below_thousand_at(said, _past_and(said, end + 1))
+    has_rest = rest_end > _past_and(said, end + 1)
+    return (1000 * value + rest, rest_end) if has_rest else (1000 * value, end + 1)
+
+
+def _below_thousand_at(said: tuple[str, ...], at: int) -> tuple[int, int]:
+    value, end = (1, at + 1) if said[at : at + 1] == ("a",) else _below_hundred_at(said, at)
+    has_hundred = end > at and said[end : end + 1] == ("hundred",)
+    if not has_hundred:
+        return (0, at) if said[at : at + 1] == ("a",) else (value, end)
+    after = _past_and(said, end + 1)
+    rest, rest_end = _below_hundred_at(said, after)
+    return (100 * value + rest, rest_end) if rest_end > after else (100 * value, end + 1)
+
+
+def _past_and(said: tuple[str, ...], at: int) -> int:
+    return at + (said[at : at + 1] == ("and",))
+
+
+def _below_hundred_at(said: tuple[str, ...], at: int) -> tuple[int, int]:
+    if at >= len(said):
         return 0, at
-    while end > at and end < len(said) and said[end] in {"hundred", "thousand"}:
-        value *= 100 if said[end] == "hundred" else 1000
-        end += 1
-        skip = end + (end < len(said) and said[end] == "and")
-        rest, rest_end = _below_hundred_at(said, skip) if skip < len(said) else (0, skip)
-        is_next_scale = rest_end < len(said) and said[rest_end] in {"hundred", "thousand"}
-        if rest_end > skip and not is_next_scale:
-            value, end = value + rest, rest_end
-    return value, end
-
-
-def _below_hundred_at(said: Sequence[str], at: int) -> tuple[int, int]:
     word = said[at]
     if word in _UNITS:
         return _UNITS[word], at + 1
@@ -216,7 +227,7 @@ def _below_hundred_at(said: Sequence[str], at: int) -> tuple[int, int]:
     return 0, at
 
 
-def _day_at(said: Sequence[str], at: int) -> tuple[int, int]:
+def _day_at(said: tuple[str, ...], at: int) -> tuple[int, int]:
     """The day of the month at a position (0: none) and where it ends."""
     if at >= len(said):
         return 0, at
@@ -231,7 +242,7 @@ def _day_at(said: Sequence[str], at: int) -> tuple[int, int]:
     return _below_hundred_at(said, at)
 
 
-def _day_before(said: Sequence[str], end: int) -> tuple[int, int, int]:
+def _day_before(said: tuple[str, ...], end: int) -> tuple[int, int, int]:
     """The day whose words end at ``end``, preferring the longer one: start, day, end of the month's name."""
     for start in (max(end - 2, 0), end - 1):
         day, stop = _day_at(said, start)

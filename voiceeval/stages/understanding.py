@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from voiceeval.stages.dialogue_policy import Intent, Policy, Slot
@@ -26,13 +26,13 @@ class Understood(NamedTuple):
     """Whether the utterance said the value of at least one slot."""
 
 
-def says(said: Sequence[str], phrases: Iterable[str]) -> bool:
+def says(said: tuple[str, ...], phrases: Iterable[str]) -> bool:
     """Whether any of the phrases occurs in the words, as whole words."""
     heard = f" {' '.join(said)} "
     return any(f" {phrase} " in heard for phrase in phrases)
 
 
-def scores(policy: Policy, said: Sequence[str]) -> list[IntentScore]:
+def scores(policy: Policy, said: tuple[str, ...]) -> list[IntentScore]:
     """Every intent with the sum of its cues' weights, best first; equals stay in the file's order."""
     heard = f" {' '.join(said)} "
     rated = [
@@ -43,7 +43,7 @@ def scores(policy: Policy, said: Sequence[str]) -> list[IntentScore]:
 
 
 def fill(
-    policy: Policy, intent: Intent, said: Sequence[str], *, known: Mapping[str, Found], asked: str
+    policy: Policy, intent: Intent, said: tuple[str, ...], *, known: Mapping[str, Found], asked: str
 ) -> Understood:
     """The intent's slots as known so far, with what the words say about them.
 
@@ -69,7 +69,7 @@ def fill(
     return Understood({**known, **news}, bool(news))
 
 
-def _found(slot: Slot, said: Sequence[str], similarity: float, *, is_asked: bool) -> list[Found]:
+def _found(slot: Slot, said: tuple[str, ...], similarity: float, *, is_asked: bool) -> list[Found]:
     match slot.type:
         case "digits":
             return list(digits(said, slot.length or 1))
@@ -84,6 +84,6 @@ def _found(slot: Slot, said: Sequence[str], similarity: float, *, is_asked: bool
             return list(choices(said, slot.options, similarity))
 
 
-def _follows(said: Sequence[str], found: Found, announcements: Iterable[str]) -> bool:
+def _follows(said: tuple[str, ...], found: Found, announcements: Iterable[str]) -> bool:
     before = [word for word in said[: found.start] if word not in _SKIPPED]
     return any(before[-len(phrase.split()) :] == phrase.split() for phrase in announcements)

@@ -1,0 +1,133 @@
+"""A scripted caller follows the script's rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from voiceeval.engines.caller import Hangup, ScriptedCaller, Utterance, begin, respond
+from voiceeval.scenario import Scenario
+
+
+def scenario(*turns: dict[str, Any], patience: int = 2, locale: str = "en-US") -> Scenario:
+    return Scenario.model_validate(
+        {
+            "id": "s",
+            "goal": "g",
+            "domain": "d",
+            "call_type": "t",
+            "locale": locale,
+            "turns": turns,
+            "tool_paths": [{}],
+            "patience": patience,
+        }
+    )
+
+
+def texts(script: Scenario, *replies: str) -> list[str]:
+    caller = ScriptedCaller(script)
+    actions = [caller.first(), *(caller.next(reply) for reply in replies)]
+    return [action.text if isinstance(action, Utterance) else f"<{action.reason}>" for action in actions]
+
+
+CARD = {"text": "four one two nine", "cue": ["last four digits"], "repairs": ["it is four one two nine"]}
+YES = {"text": "yes", "cue": ["shall i"], "expects": ["4 1 2 9"], "objection": "no four one two nine"}
+
+
+def test_turns_without_a_cue_are_said_in_order_and_then_the_caller_hangs_up() -> None:
+    script = scenario({"text": "one"}, {"text": "two"})
+    assert texts(script, "Right.", "Good.") == ["one", "two", "<done>"]
+
+
+def test_a_cue_brings_its_turn_forward_and_a_turn_whose_cue_never_comes_is_not_said() -> None:
+    script = scenario({"text": "hello"}, {"text": "thanks"}, CARD)
+    assert texts(script, "The last four digits?", "Done.") == ["hello", "four one two nine", "thanks"]
+    assert texts(script, "Done.", "Bye.") == ["hello", "thanks", "<done>"]
+
+
+def test_a_request_to_repeat_brings_other_words_up_to_the_callers_patience() -> None:
+    script = scenario({"text": "hello", "repairs": ["hello again", "hello there"]}, {"text": "two"})
+    again = "Sorry, could you say that again?"
+    assert texts(script, again, again, again) == [
+        "hello",
+        "hello again",
+        "hello there",
+        "<out of patience>",
+    ]
+
+
+def test_without_other_words_the_same_are_repeated_and_new_words_restore_patience() -> None:
+    script = scenario({"text": "one"}, {"text": "two"}, patience=1)
+    again = "Pardon?"
+    assert texts(script, again, "Fine.", again, again) == ["one", "one", "two", "two", "<out of patience>"]
+
+
+def test_what_was_not_heard_is_objected_to_until_it_is() -> None:
+    script = scenario({"text": "hello"}, YES)
+    asks = "The card {}. Shall I?"
+    assert texts(script, asks.format("4 1 9 9"), asks.format("4 1 2 9")) == [
+        "hello",
+        "no four one two nine",
+        "yes",
+    ]
+    wrong = asks.format("4 1 9 9")
+    assert texts(script, wrong, wrong, wrong)[-1] == "<out of patience>"
+
+
+def test_digits_are_compared_as_written_and_words_as_wholes() -> None:
+    script = scenario({"text": "hello"}, YES)
+    assert texts(script, "The card 4129. Shall I?")[-1] == "no four one two nine"
+    assert texts(script, "The card: 4-1-2-9.  SHALL I?")[-1] == "yes"
+    assert texts(script, "I shall iron 4 1 2 9.")[-1] == "<done>"
+
+
+def test_a_question_that_is_asked_again_is_answered_again() -> None:
+    script = scenario({"text": "hello"}, CARD)
+    asks = "What are the last four digits?"
+    assert texts(script, asks, asks) == ["hello", "four one two nine", "it is four one two nine"]
+
+
+def test_after_silence_there_is_nothing_to_repeat() -> None:
+    script = scenario({"silence_ms": 3000}, {"text": "here i am"})
+    caller = ScriptedCaller(script)
+    first = caller.first()
+    assert isinstance(first, Utterance)
+    assert (first.text, first.silence_ms) == ("", 3000)
+    assert texts(script, "Are you still there?")[-1] == "here i am"
+
+
+def test_an_agent_that_says_nothing_is_spoken_to_again() -> None:
+    caller = ScriptedCaller(scenario({"text": "hello"}, patience=1))
+    caller.first()
+    said = caller.unanswered()
+    assert isinstance(said, Utterance)
+    assert (said.text, said.wording) == ("hello", "repair")
+    assert caller.unanswered() == Hangup(reason="out of patience")
+
+
+def test_either_of_two_phrases_fulfils_what_is_expected() -> None:
+    script = scenario({"text": "a"}, {"text": "b", "expects": ["frozen|blocked"], "objection": "what"})
+    assert texts(script, "It is blocked.")[-1] == "b"
+    assert texts(script, "It is open.")[-1] == "what"
+
+
+@pytest.mark.parametrize(("locale", "asks"), [("de-DE", "Wie bitte?"), ("es", "¿Puede repetirlo?")])
+def test_the_request_to_repeat_is_known_in_other_languages(locale: str, asks: str) -> None:
+    assert texts(scenario({"text": "a", "repairs": ["b"]}, locale=locale), asks)[-1] == "b"
+
+
+def test_phrases_that_ask_to_repeat_can_be_given() -> None:
+    caller = ScriptedCaller(scenario({"text": "a", "repairs": ["b"]}), repair_phrases=["huh"])
+    caller.first()
+    said = caller.next("Huh?")
+    assert isinstance(said, Utterance)
+    assert said.wording == "repair"
+
+
+def test_a_decision_depends_on_its_arguments_alone() -> None:
+    script = scenario({"text": "a"}, CARD)
+    memory = begin(script).memory
+    first = respond(script, memory, "The last four digits?")
+    assert respond(script, memory, "The last four digits?") == first
+    assert memory == begin(script).memory
