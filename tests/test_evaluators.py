@@ -8,7 +8,7 @@ import pytest
 
 from voiceeval import evaluators
 from voiceeval.audio import AudioClip
-from voiceeval.errors import AudioError, InputError
+from voiceeval.errors import AudioError, InputError, RegistryError
 from voiceeval.evaluators import ASRAccuracy, Evaluation, TaskCompletion, ToolSelectionAccuracy, TTSAccuracy
 from voiceeval.protocols import Recognition
 
@@ -82,9 +82,11 @@ def test_audio_that_is_not_there_is_named(tmp_path: Path) -> None:
         ASRAccuracy(recognizer=_Hears("")).evaluate(audio_path=tmp_path / "gone.wav", ground_truth="hi")
 
 
-def test_a_recognizer_is_found_by_its_registered_name_only_when_audio_comes() -> None:
-    unknown = ASRAccuracy(recognizer="no-such-recognizer")
+def test_a_recognizer_is_looked_up_by_name_only_when_audio_comes(clip: Path) -> None:
+    unknown = ASRAccuracy(recognizer="pocketsphnx")
     assert unknown.evaluate(transcript="hi", ground_truth="hi").score == 1.0
+    with pytest.raises(RegistryError, match=r"ASRAccuracy: .* Did you mean 'pocketsphinx'"):
+        unknown.evaluate(audio_path=clip, ground_truth="hi")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ on, without comments, docstrings and layout. When this test fails:
 
 1. If the same call can now score differently, raise ``version`` in the metric's ``info`` (and in the
    normaliser, where that is what changed): runs stored under the old version are then not compared silently.
-2. Write the table anew, and commit it with the change: ``PYTHONPATH=. python tests/test_metrics_signatures.py``
+2. Write the table anew, and commit it with the change:
+   ``PYTHONPATH=. python tests/test_metrics_signatures.py``.
 """
 
 from __future__ import annotations

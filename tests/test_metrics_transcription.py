@@ -10,6 +10,7 @@ from spoken_calls import call, hung_up, said, says, scenario
 from voiceeval.call import AgentStarted, Call, Ending, Heard, Stage, StageFailed
 from voiceeval.metrics import EntityErrorRate, RoundTripWordErrorRate, WordErrorRate, alignment
 from voiceeval.metrics.alignment import align, distance
+from voiceeval.normalizers import normalizer_for
 from voiceeval.scenario import Scenario
 from voiceeval.score import Gap, NotScored, Ratio, Scored
 
@@ -103,6 +104,36 @@ def _levenshtein(left: list[str], right: list[str]) -> int:
                 min(row[other_at] + 1, row[other_at - 1] + 1, before + (one != other)),
             )
     return row[-1]
+
+
+@pytest.mark.parametrize(
+    "transcript",
+    [
+        "*** ** *",
+        "=== SENTENCE 1 ===\n\nREF: please block my card",
+        "REF:\u2028HYP:\x85 please",
+        "please\x00block\u200bmy\ufeffcard",
+        "🙂 please 🙂 block",
+        "please block my card " * 500,
+        "0" * 5000,
+        "{argument} %s \\ <b>please</b>",
+    ],
+)
+def test_no_transcript_upsets_the_counting(transcript: str) -> None:
+    tokens = normalizer_for("en").tokens(transcript)
+    score = _scored(WER, scenario(), call(*said(1, "please block my card", transcript)))
+    assert score.total.denominator == 4
+    assert score.total.numerator == _levenshtein(["please", "block", "my", "card"], list(tokens))
+    assert all("\n" not in line for line in score.evidence)
+
+
+@given(st.text(max_size=60), st.sampled_from(["en", "hi", "zh", "tr"]))
+def test_any_text_agrees_with_itself_and_loses_every_word_to_silence(text: str, locale: str) -> None:
+    tokens = normalizer_for(locale).tokens(text)
+    assert align(tokens, tokens).errors == 0
+    assert align(tokens, tokens).length == len(tokens)
+    assert align(tokens, ()).deletions == len(tokens)
+    assert align((), tokens).insertions == len(tokens)
 
 
 def test_the_examples_in_the_documentation_hold() -> None:

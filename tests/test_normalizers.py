@@ -40,6 +40,10 @@ def _same(left: str, right: str) -> bool:
         ("one dollar", "$1"),
         ("twelve dollars and fifty cents", "$12.50"),
         ("a hundred pounds", "£100"),
+        ("one thousand two hundred and fifty dollars", "$1,250.00"),
+        ("five million dollars", "$5 million"),
+        ("three point five million euros", "€3.5 million"),
+        ("i paid three point five", "I paid 3.5."),
         ("three point five per cent", "3.5%"),
         ("twelve thousand five hundred", "12,500"),
         ("two million three hundred thousand", "2,300,000"),
@@ -102,6 +106,8 @@ def test_what_means_something_else_stays_different(left: str, right: str) -> Non
         ("uh huh", "uhhuh"),
         ("the ER", "the er"),
         ("AB12", "ab 1 2"),
+        ("5 St James", "5 st james"),
+        ("5th St", "5th st"),
     ],
 )
 def test_known_traps_of_other_normalisers_are_avoided(text: str, tokens: str) -> None:

@@ -108,11 +108,12 @@ def _reading(items: list[tuple[str, ...]]) -> Reading:
 # --- every language -------------------------------------------------------------------------------------
 
 _WITHOUT_SPACES = frozenset({"zh", "yue", "wuu", "ja", "th", "lo", "km", "my", "bo", "dz"})
+_NUMBER_EDGES = re.compile(r"(?<=\d)(?!\d|(?:st|nd|rd|th)(?!\w))|(?<!\d)(?=\d)")
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ´`＇", "'"))
 
 
 def _words(text: str) -> list[str]:
-    """Runs of letters and marks, or of ASCII digits; apostrophes inside words stay."""
+    """Runs of letters and marks, or of ASCII digits, or 23rd; apostrophes inside words stay."""
     kept: list[str] = []
     for character in text.translate(_APOSTROPHES):
         category = unicodedata.category(character)
@@ -122,7 +123,7 @@ def _words(text: str) -> list[str]:
             kept.append(character)
         elif category != "Cf":  # joiners and direction marks are inaudible and separate nothing
             kept.append(" ")
-    parts = re.sub(r"(?<=\d)(?!\d)|(?<!\d)(?=\d)", " ", "".join(kept)).split()
+    parts = _NUMBER_EDGES.sub(" ", "".join(kept)).split()
     return [word for part in parts if (word := part.strip("'"))]
 
 
@@ -222,6 +223,7 @@ _JOINED = {
     ("on", "line"): "online",
 }
 _CURRENCIES = {"$": ("dollar", "cent"), "£": ("pound", "pence"), "€": ("euro", "cent")}
+_LARGE_MONEY = re.compile(r"([$£€])\s?(\d+(?:\.\d+)? (?:thousand|million|billion))\b")
 _MONEY = re.compile(r"([$£€])\s?(\d+)(?:\.(\d\d))?(?!\d)")
 
 
@@ -236,9 +238,10 @@ def _money(found: re.Match[str]) -> str:
 
 _REWRITES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),  # 12,500 is one number
+    (_LARGE_MONEY, lambda found: f" {found[2]} {_CURRENCIES[found[1]][0]}s "),  # $5 million
     (_MONEY, _money),
     (re.compile(r"(?<![\d:])(\d{1,2}):00(?![\d:])"), r"\1"),  # 10:00 is said ten
-    (re.compile(r"(?<![\d.])(\d+)\.(?=\d+(?![\d.]))"), r"\1 point "),
+    (re.compile(r"(?<![\d.])(\d+)\.(?=\d+(?!\d|\.\d))"), r"\1 point "),
     (re.compile(r"(?<=[a-z0-9])\.(?=(?:com|org|net|co|uk|io|edu|gov)\b)"), " dot "),
     (re.compile(r"\b([a-z])\.(?=[a-z]\b)"), r"\1"),  # p.m. is pm
     (re.compile(r"%"), " percent "),
@@ -254,7 +257,7 @@ def _english(text: str) -> Reading:
     folded = unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFD", _fold(text))))
     for pattern, replacement in _REWRITES:
         folded = pattern.sub(replacement, folded)
-    words = [part for word in _with_ordinals(_words(folded)) for part in _expanded(word)]
+    words = [part for word in _words(folded) for part in _expanded(word)]
     read = read_numbers(_joined(words))
     return _reading(
         [
@@ -263,17 +266,6 @@ def _english(text: str) -> Reading:
             if not _is_and_of_money(read, at)
         ]
     )
-
-
-def _with_ordinals(words: list[str]) -> list[str]:
-    """``23`` and ``rd`` belong together again."""
-    merged: list[str] = []
-    for word in words:
-        if word in {"st", "nd", "rd", "th"} and merged and merged[-1].isdecimal():
-            merged[-1] += word
-        else:
-            merged.append(word)
-    return merged
 
 
 def _expanded(word: str) -> list[str]:

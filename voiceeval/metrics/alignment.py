@@ -51,7 +51,8 @@ class Alignment:
             (self.insertions, "inserted"),
         )
         counted = ", ".join(f"{count} {kind}" for count, kind in kinds if count)
-        headline = f"{title}: {self.errors} errors in {self.length} {unit}s"
+        errors = "1 error" if self.errors == 1 else f"{self.errors} errors"
+        headline = f"{title}: {errors} in {self.length} {unit}{'' if self.length == 1 else 's'}"
         return (headline + (f" ({counted})" if counted else ""), *self.block)
 
 
@@ -62,7 +63,7 @@ def align(reference: tuple[str, ...], hypothesis: tuple[str, ...]) -> Alignment:
     An empty hypothesis deletes every token; an empty reference makes every token an insertion.
 
     >>> align(("block", "my", "card"), ("lock", "card")).block
-    ('REF: block my card', 'HYP:  lock ** card', '         S  D     ')
+    ('REF: block my card', 'HYP:  lock ** card', '         S  D')
     """
     import jiwer
 
@@ -70,7 +71,7 @@ def align(reference: tuple[str, ...], hypothesis: tuple[str, ...]) -> Alignment:
     errors = output.substitutions + output.deletions + output.insertions
     if errors:
         drawn = jiwer.visualize_alignment(output, show_measures=False)
-        block = tuple(line for line in drawn.splitlines()[1:] if line)
+        block = tuple(line.rstrip() for line in drawn.splitlines()[1:] if line)
     else:
         block = (f"     {' '.join(reference)}",) if reference else ()
     return Alignment(

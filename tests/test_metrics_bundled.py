@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+from spoken_calls import call, called, said, says, scenario
+
+from voiceeval.call import CALL_JSON, Call, Ending, Heard, Replay
+from voiceeval.metrics import BUNDLED
+from voiceeval.protocols import Metric
+from voiceeval.score import Gap, NotScored, Scored
+
+PARTS = {
+    "recognizer",
+    "dialogue",
+    "tools",
+    "synthesizer",
+    "endpointing",
+    "latency",
+    "prices",
+    "greeting",
+}
+NAMES = [
+    "cost_per_completed_call",
+    "dialogue_ms",
+    "endpointing_ms",
+    "entity_error_rate",
+    "recognizer_ms",
+    "round_trip_wer",
+    "synthesizer_ms",
+    "task_completion",
+    "time_to_first_audio",
+    "tool_path",
+    "tool_path_given_words",
+    "tools_ms",
+    "wer",
+]
+SCENARIO = scenario(
+    turns=[says("my card is four one two nine", entities=[{"type": "card", "text": "four one two nine"}])],
+    tool_paths=[{"calls": [{"name": "block_card", "arguments": {"digits": "4129"}}]}],
+    outcome={"said": ["blocked"]},
+)
+
+
+def _whole_call(ending: Ending = Ending.COMPLETED) -> Call:
+    events = (
+        *said(1, SCENARIO.turns[0].text, "my card is four one nine", reply="it is blocked"),
+        *called("block_card", digits="419"),
+    )
+    return call(
+        *events,
+        ending=ending,
+        cost=0.01,
+        heard=(Heard(audio="b", said="it is blocked", heard="it is", floor_heard="it is blocked"),),
+        given_right_words=Replay(events=events, ending=Ending.COMPLETED, final_state={}),
+    )
+
+
+def test_the_bundled_metrics_are_these() -> None:
+    assert sorted(BUNDLED) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_metric_is_what_its_name_says_and_describes_itself(name: str) -> None:
+    metric = BUNDLED[name]()
+    info = metric.info
+    assert isinstance(metric, Metric)
+    assert info.name == name
+    assert info.version >= 1
+    assert info.title
+    assert info.definition.endswith(".")
+    assert info.depends_on
+    assert set(info.depends_on) <= PARTS
+    assert len(set(info.depends_on)) == len(info.depends_on)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_metric_scores_a_whole_call_with_evidence(name: str) -> None:
+    score = BUNDLED[name]().score(SCENARIO, _whole_call())
+    assert isinstance(score, Scored)
+    assert score.observations
+    assert score.evidence
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_yes_no_metric_has_one_observation_of_one(name: str) -> None:
+    metric = BUNDLED[name]()
+    if metric.info.yes_no:
+        for ending in (Ending.COMPLETED, Ending.AGENT_FAILED):
+            score = metric.score(SCENARIO, _whole_call(ending))
+            assert isinstance(score, Scored)
+            assert [ratio.denominator for ratio in score.observations] == [1]
+            assert score.total.numerator in {0, 1}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_harness_failed_has_no_score_under_any_metric(name: str) -> None:
+    score = BUNDLED[name]().score(SCENARIO, _whole_call(Ending.HARNESS_FAILED))
+    assert isinstance(score, NotScored)
+    assert score.gap is Gap.HARNESS_FAILED
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_call_read_back_from_the_journal_scores_the_same(name: str) -> None:
+    metric, placed = BUNDLED[name](), _whole_call()
+    read_back = CALL_JSON.validate_json(CALL_JSON.dump_json(placed))
+    assert metric.score(SCENARIO, read_back) == metric.score(SCENARIO, placed)
+
+
+@pytest.mark.parametrize("name", ["wer", "entity_error_rate", "task_completion", "time_to_first_audio"])
+def test_a_call_the_agent_failed_counts_against_the_agent(name: str) -> None:
+    score = BUNDLED[name]().score(SCENARIO, call(ending=Ending.AGENT_FAILED))
+    assert isinstance(score, Scored)
+    worst = {"task_completion": 0.0, "time_to_first_audio": 10_000.0}.get(name, 1.0)
+    assert score.total.numerator / score.total.denominator == worst
