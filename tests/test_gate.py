@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from gate_samples import (
-    ABSENT,
     AGENT,
     HARNESS,
     LATENCY,
@@ -23,10 +22,8 @@ from gate_samples import (
 )
 
 from voiceeval.cohort import EVERYONE, Cohort, PairedSample
-from voiceeval.errors import ConfigError
 from voiceeval.finding import sign_test_p
-from voiceeval.gate import CohortGate, alarms
-from voiceeval.score import MetricInfo
+from voiceeval.gate import CohortGate
 from voiceeval.verdict import Comparison, NoEstimate, Outcome, Verdict
 
 SAME: Sides = ((2, 20), (2, 20))
@@ -264,149 +261,3 @@ def test_release_fails_on_inconclusive_and_a_pull_request_does_not() -> None:
     assert not verdict.outcome.blocks("pr")
     assert verdict.outcome.blocks("release")
     assert CohortGate({}).policy == "pr"
-
-
-# cells that only report
-
-
-def test_a_metric_without_a_margin_reports_and_is_never_regressed() -> None:
-    worse, better = gate({}).judge([clear_improvement(accent("a")), clear_regression(accent("b"))])[::-1]
-    assert (worse.outcome, worse.flags, worse.gating) == (Outcome.INCONCLUSIVE, ("worse",), False)
-    assert worse.reason.endswith("no margin is set, so it only reports")
-    assert better.outcome is Outcome.IMPROVED
-    assert estimate_of(worse).p_adjusted == estimate_of(worse).p_worse
-    assert estimate_of(worse).clusters_needed == 0
-    assert not failed(worse, better)
-
-
-def test_a_cohort_that_does_not_gate_reports_against_the_margin() -> None:
-    shown = clear_regression()
-    reported = PairedSample(metric=WER, cohort=EVERYONE, pairs=shown.pairs, gates=False)
-    verdict = judge_one(reported)
-    assert (verdict.outcome, verdict.gating, verdict.margin) == (Outcome.INCONCLUSIVE, False, "+2pp")
-    assert verdict.flags[-1] == "worse"
-    assert verdict.reason.endswith("it only reports")
-
-
-def test_a_cohort_that_a_metric_does_not_suit_only_reports_but_one_that_suits_nobody_gates() -> None:
-    absent = sample(WER, [[(ABSENT, ABSENT)]] * 12, accent("a"))
-    beside = gate().judge([sample(WER, [[SAME]] * 12), absent])
-    assert {v.cohort.name: v.gating for v in beside} == {"overall": True, "accent=a": False}
-    alone = judge_one(absent)
-    assert alone.gating
-    assert alone.outcome is Outcome.INCONCLUSIVE
-    assert alone.reason.startswith("the metric applies to none of the 12 pairs")
-
-
-def test_a_candidate_that_made_itself_inapplicable_is_seen() -> None:
-    verdict = judge_one(sample(WER, [[SAME, ((9, 20), ABSENT)]] * 12))
-    assert verdict.flags[-1] == "applicable in one arm only"
-    assert verdict.reason.endswith("applicable in one arm only and left out: 12 pairs")
-
-
-# estimates as people read them
-
-
-def test_completed_tasks_are_estimated_in_their_own_direction_and_tested_in_the_worse_one() -> None:
-    calls: list[list[Sides]] = [[LOST] * (1 + g % 2) + [OK] * (4 - g % 2) for g in range(12)]
-    verdict = judge_one(sample(TASK, calls), "+5pp")
-    found = estimate_of(verdict)
-    assert found.baseline == 1.0
-    assert found.candidate == pytest.approx(0.7)
-    assert found.difference == -found.worse_by == pytest.approx(-0.3)
-    assert found.interval.upper < 0
-    assert verdict.outcome is Outcome.REGRESSED
-    assert "30.0 pp worse (90 % interval +24.6 to +35.4 pp, + is worse)" in verdict.reason
-
-
-def test_milliseconds_are_compared_per_turn() -> None:
-    calls: list[list[Sides]] = [[((800 + g, 2), (1001 + 7 * g, 2))] for g in range(12)]
-    verdict = judge_one(sample(LATENCY, calls), "+80ms")
-    assert verdict.outcome is Outcome.REGRESSED
-    assert verdict.reason.startswith("117 ms worse (90 % interval +111 to +123 ms) over 12 speakers")
-
-
-def test_small_differences_do_not_read_as_none() -> None:
-    calls: list[list[Sides]] = [[((40, 1000), (40 + (g == 0), 1000))] for g in range(12)]
-    assert judge_one(sample(WER, calls)).reason.startswith("0.01 pp worse")
-
-
-# the whole table
-
-
-def test_an_overall_improvement_that_hides_a_regressed_cohort_is_an_alarm() -> None:
-    hidden = clear_regression(accent("scottish"))
-    rest = clear_improvement(speakers=100).pairs[60:]
-    overall = PairedSample(metric=WER, cohort=EVERYONE, pairs=(*hidden.pairs, *rest))
-    verdicts = gate().judge([overall, hidden])
-    assert alarms(verdicts) == ("overall improved, accent=scottish regressed (wer)",)
-    assert verdicts[0].flags == ("overall improved",)
-
-
-def test_an_overall_figure_that_only_looks_better_is_an_alarm_in_other_words() -> None:
-    hidden = clear_regression(accent("scottish"))
-    nobody: list[list[Sides]] = [[]] * 12
-    noise = noisy(np.random.default_rng(8), WER, speakers=60, calls=1, rate=0.5, worse=-0.22)
-    overall = PairedSample(
-        metric=WER, cohort=EVERYONE, pairs=(*hidden.pairs, *sample(WER, [*nobody, *noise]).pairs)
-    )
-    verdicts = gate().judge([overall, hidden])
-    assert alarms(verdicts) == ("overall looks better, accent=scottish regressed (wer)",)
-
-
-def test_without_a_regressed_cohort_there_is_no_alarm() -> None:
-    assert alarms(gate().judge([clear_improvement(), clear_improvement(accent("a"))])) == ()
-
-
-def test_blocking_verdicts_come_first_and_then_metrics_and_cohorts_by_name() -> None:
-    samples = [
-        clear_improvement(accent("b")),
-        sample(LATENCY, [[((400, 1), (400, 1))]] * 12),
-        clear_improvement(),
-        clear_regression(accent("a")),
-    ]
-    order = ["wer[accent=a]", "latency[overall]", "wer[overall]", "wer[accent=b]"]
-    assert [verdict.id for verdict in gate().judge(samples)] == order
-
-
-def test_nothing_to_judge_and_nothing_to_gate_is_no_verdict() -> None:
-    assert gate({}).judge([]) == ()
-
-
-# what is refused
-
-
-def test_a_gated_metric_without_a_sample_is_refused_and_not_passed() -> None:
-    with pytest.raises(ConfigError, match=r"^margins\.task: nothing was scored for it: .*Known: wer"):
-        gate({"task": "+2pp"}).judge([clear_improvement()])
-
-
-def test_a_margin_in_another_unit_than_its_metric_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"^margins\.wer: '\+80ms' is in ms"):
-        gate({"wer": "+80ms"}).judge([clear_improvement()])
-
-
-def test_two_samples_of_one_cell_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"two samples of wer\[overall\]"):
-        gate().judge([clear_improvement(), clear_improvement()])
-
-
-def test_two_metrics_of_one_name_are_refused() -> None:
-    other = MetricInfo(name="wer", version=2, title="", definition="", unit="share", direction=WER.direction)
-    with pytest.raises(ValueError, match="two different metrics are named 'wer'"):
-        gate().judge([clear_improvement(), sample(other, [[SAME]], accent("a"))])
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"min_clusters": 4}, "min_clusters: must be 5 or more, got 4"),
-        ({"alpha": 0.6}, "alpha: must be between 0 and 0.5"),
-        ({"level": 1.0}, "level: must be between 0 and 1"),
-        ({"harness_failure_cap": 1.0}, r"harness_failure_cap: must be in \[0, 1\)"),
-        ({"policy": "prr"}, "policy: no policy is named 'prr'. Did you mean 'pr'"),
-    ],
-)
-def test_settings_that_make_no_gate_are_refused(settings: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        gate({}, **settings)

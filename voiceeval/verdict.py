@@ -14,7 +14,7 @@ Policy = Literal["pr", "release"]
 
 
 class Outcome(StrEnum):
-    """The five verdicts. The first whose rule holds wins; see ``gate.py``."""
+    """The five verdicts. The first whose rule holds wins; see ``finding.py``."""
 
     INVALID = "invalid"
     REGRESSED = "regressed"
@@ -64,7 +64,7 @@ class Estimate:
     p_worse: float
     """One-sided p for "no worsening", before adjustment."""
     p_adjusted: float
-    """The same after Holm's adjustment over the gating cells; ``p_worse`` itself in cells that only report."""
+    """The same after Holm's adjustment over the gating cells; ``p_worse`` itself elsewhere."""
     method: str
     """The test in words, e.g. ``cluster-t, 11 df``."""
     detectable: float
@@ -87,9 +87,9 @@ class Counts:
     pairs: int
     """Planned pairs."""
     scored: int
-    """Pairs with a score on both sides."""
+    """Pairs that were compared: scored on both sides, or failed by an agent and counted in full."""
     clusters: int
-    """Speakers among the scored pairs."""
+    """Speakers among the compared pairs."""
     not_applicable: int = 0
     agent_failed: Mapping[str, int]
     """By arm: calls the agent failed."""
