@@ -287,7 +287,8 @@ def test_the_index_says_what_regressed_by_how_much_how_sure_and_which_stage(tmp_
     assert "MAY NOT SHIP: 2 cohorts regressed" in text
     assert "recognition to blame – 9 of 11 failed calls would have succeeded with the right words" in text
     assert "+6.1 pp worse 8.1 → 14.2 %" in text
-    assert "95 % interval +3.2 to +9.0 pp , margin +2pp" in text.replace("+2pp ", "+2pp")
+    assert "95 % interval +3.2 pp to +9.0 pp" in text
+    assert "95 % interval +214 to +406 ms; margin +10%; answers come later" in text
     assert "Slower stage: endpointing +260 ms" in text
     assert (
         "65 gating cells: 0 invalid, 5 regressed, 23 inconclusive (not decided), 36 passed, 1 improved"

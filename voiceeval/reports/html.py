@@ -193,6 +193,7 @@ def _environment() -> Environment:
             "one_line",
             "outcome_word",
             "probability",
+            "reason_with_interval",
             "shortened",
         ]
     }

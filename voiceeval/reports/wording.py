@@ -152,6 +152,8 @@ def reason_with_interval(verdict: Verdict) -> str:
     if " interval " in reason or not isinstance(estimate, Estimate):
         return reason
     told = f"{coverage(estimate.interval)} interval {bounds(verdict.metric, estimate.interval)}"
+    if verdict.margin:
+        told += f"; margin {one_line(verdict.margin, limit=20)}"
     return f"{told}; {reason}" if reason else told
 
 
