@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from voiceeval import registry
 from voiceeval.audio import Milliseconds
 from voiceeval.call import Stage, Usage
-from voiceeval.errors import AgentError
+from voiceeval.errors import AgentError, VoiceEvalError
 from voiceeval.options import option_names
 from voiceeval.protocols import DialogueModel, Endpointer, Recognizer, Synthesizer, ToolBackend
 from voiceeval.registry import Kind
@@ -282,7 +282,7 @@ def _agent_from_python(source: str) -> Agent:
     if callable(found) and not isinstance(found, Agent):
         try:
             found = found()
-        except AgentError:
+        except VoiceEvalError:
             raise
         except Exception as error:
             raise AgentError(f"agent: {source!r} failed: {registry.described(error)}") from None

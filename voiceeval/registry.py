@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from voiceeval.errors import AgentError, InputError, RegistryError, unknown_name
+from voiceeval.errors import AgentError, HarnessError, InputError, RegistryError, unknown_name
 from voiceeval.options import checked_options
 from voiceeval.scenario import content_digest
 
@@ -201,6 +201,8 @@ def _called(make: Callable[..., Any], options: Mapping[str, Any], *, use: str, w
         return make(**options)
     except InputError as error:
         raise type(error)(f"{where}: {error}") from None
+    except HarnessError:
+        raise
     except ImportError as error:
         raise RegistryError(
             f"{where}: {use!r} needs the package {error.name or 'named in its documentation'!r}, "
