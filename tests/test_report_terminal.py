@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -80,7 +81,7 @@ def test_the_whole_of_a_small_comparison() -> None:
           with the right words (baseline lost 3)
 
         Not decided: 1 gating cell
-          ? Task completion in 1 cohort, such as accent=caribbean × line=telephone:
+          ? Task completion in 1 cohort: accent=caribbean × line=telephone
             could find 19.6 pp
 
         4 gating cells: 0 invalid, 1 regressed, 1 inconclusive (not decided), 1 passed,
@@ -191,3 +192,13 @@ def test_many_cohorts_are_cut_only_where_nothing_blocks() -> None:
 
 def test_the_sample_covers_all_gating_metrics() -> None:
     assert len(GATING) * (1 + len(cohorts())) == 65
+
+
+def test_of_many_undecided_cohorts_the_worst_is_named() -> None:
+    cells = [
+        replace(verdict(TASK, cohort, Outcome.INCONCLUSIVE, p=0.9 if place else 0.02), reason="why")
+        for place, cohort in enumerate(reversed(cohorts()))
+    ]
+    text = printed(comparison(verdicts=tuple(cells)))
+    assert "? Task completion in 12 cohorts, the worst: accent=welsh × line=wideband" in text
+    assert text.index("accent=welsh") < text.index("accent=american")

@@ -134,9 +134,14 @@ def _metric_order(comparison: Comparison) -> Callable[[MetricInfo], tuple[int, s
 
 
 def _row_order(row: CohortRow) -> tuple[bool, int, int, float, Cohort]:
-    severities = [SEVERITY[verdict.outcome] for verdict in row.cells.values() if verdict.gating]
+    gating = [verdict for verdict in row.cells.values() if verdict.gating]
+    severities = [SEVERITY[verdict.outcome] for verdict in gating]
     worst = min(severities, default=len(SEVERITY))
-    surest = min(
-        (v.estimate.p_adjusted for v in row.cells.values() if isinstance(v.estimate, Estimate)), default=1.0
-    )
-    return (row.cohort != EVERYONE, worst, -severities.count(worst), surest, row.cohort)
+    # Many undecided cells are not worse than one; many regressed ones are.
+    repeated = severities.count(worst) if worst <= SEVERITY[Outcome.REGRESSED] else 0
+    return (row.cohort != EVERYONE, worst, -repeated, min(map(doubt, gating), default=1.0), row.cohort)
+
+
+def doubt(verdict: Verdict) -> float:
+    """The unadjusted p for "no worsening": the smaller, the sooner to look at; 1 without an estimate."""
+    return verdict.estimate.p_worse if isinstance(verdict.estimate, Estimate) else 1.0

@@ -18,6 +18,7 @@ from voiceeval.reports.cohort_table import (
     STAGE_METRICS,
     CohortRow,
     CohortTable,
+    doubt,
     gating_table,
     reported_cohorts_table,
     reported_metrics_table,
@@ -140,7 +141,10 @@ def _cohorts(table: CohortTable, comparison: Comparison, width: int) -> Iterator
         yield Text(
             f"{counted(hidden, 'more cohort')} without a blocking verdict: see the report", style="dim"
         )
-    yield Text("   ".join(outcome_word(outcome) for outcome in SIGNS), style="dim")
+    legend = [outcome_word(outcome) for outcome in SIGNS]
+    if not all(verdict.gating for row in rows for verdict in row.cells.values()):
+        legend.append("(…) reported only")
+    yield Text("   ".join(legend), style="dim")
 
 
 def _shown_rows(table: CohortTable, comparison: Comparison) -> tuple[CohortRow, ...]:
@@ -268,9 +272,12 @@ def _undecided(comparison: Comparison) -> Iterator[RenderableType]:
     yield Text("")
     yield Text(f"Not decided: {counted(len(cells), 'gating cell')}", style="bold underline")
     for title in dict.fromkeys(verdict.metric.title for verdict in cells):
-        told = [verdict for verdict in cells if verdict.metric.title == title]
+        told = sorted((verdict for verdict in cells if verdict.metric.title == title), key=doubt)
         line = Text(f"? {one_line(title, limit=60)} in {counted(len(told), 'cohort')}", style="yellow")
-        line.append(f", such as {one_line(told[0].cohort.name, limit=80)}:", style="not dim default")
+        line.append(
+            f"{', the worst' if len(told) > 1 else ''}: {one_line(told[0].cohort.name, limit=80)}",
+            style="not dim default",
+        )
         yield _indented(line, 2)
         yield _indented(Text(one_line(told[0].reason), style="dim"), 4)
 
