@@ -216,8 +216,9 @@ class Dialogue:
             planned = intent.calls[state.step]
             arguments = {name: self._argument(value, state) for name, value in planned.arguments.items()}
             call = ToolCall(name=planned.tool, arguments=arguments)
-            return Step(replace(state, pending="call"), Reply(tool_calls=(call,)))
-        after = replace(state, awaiting="anything else", pending="none", slot="", step=0)
+            waiting = replace(state, awaiting="anything else", slot="", pending="call")
+            return Step(waiting, Reply(tool_calls=(call,)))
+        after = replace(state, awaiting="anything else", pending="none", slot="", step=0, repairs=0)
         text = f"{self._spoken(intent.done, state)} {self._prompts.anything_else}".strip()
         return Step(after, Reply(text=text))
 
@@ -234,7 +235,9 @@ class Dialogue:
         if handover.tool not in self._tools:
             return self._end(state, self._prompts.handover_failed, "done")
         call = ToolCall(name=handover.tool, arguments={handover.argument: reason})
-        waiting = replace(state, pending="handover", reason=reason, apology=apology)
+        waiting = replace(
+            state, awaiting="request", slot="", pending="handover", reason=reason, apology=apology
+        )
         return Step(waiting, Reply(tool_calls=(call,)))
 
     def _repair(self, state: State, text: str) -> Step:
