@@ -311,6 +311,17 @@ def test_the_example_of_the_documentation_loads(folder: Path) -> None:
     assert agent.latency[Stage.RECOGNIZER].base_ms == 180
 
 
+def test_the_python_of_the_documentation_runs_but_for_what_is_ours_to_write() -> None:
+    pytest.importorskip("faster_whisper")
+    text = (ROOT / "docs" / "agent-files.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {"OurRecognizer": Plain, "OurDialogue": Plain}
+    exec(compile(block, "agent-files.md", "exec"), names)  # noqa: S102  (our own documentation)
+    agent = names["tuned"]()
+    assert agent.deterministic("tools")
+    assert agent.deterministic("endpointing")
+
+
 def test_every_option_of_our_stages_is_documented() -> None:
     import dataclasses
 

@@ -120,7 +120,7 @@ def test_a_bad_pronunciation_is_named_by_line(tmp_path: Path, line: str, message
 
 
 def test_a_corpus_is_read_without_case_punctuation_and_comments(tmp_path: Path) -> None:
-    (tmp_path / "corpus.txt").write_text("# note\n\nYes -- that's RIGHT (really).\n")
+    (tmp_path / "corpus.txt").write_text("# note\n\nYes -- that’s 'RIGHT' (really).\n'\n")
     assert language_model.read_sentences(tmp_path / "corpus.txt") == ("yes that's right really",)
 
 

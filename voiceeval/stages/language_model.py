@@ -32,8 +32,8 @@ def read_sentences(path: Path) -> tuple[str, ...]:
         AgentError: the file cannot be read, or holds no sentence.
     """
     written = (line for line in _text(path, key="corpus").splitlines() if not line.lstrip().startswith("#"))
-    words = (_PUNCTUATION.sub(" ", line.lower()).split() for line in written)
-    sentences = tuple(" ".join(sentence) for sentence in words if sentence)
+    words = (_PUNCTUATION.sub(" ", line.lower().replace("’", "'")).split() for line in written)
+    sentences = tuple(filter(None, (" ".join(filter(None, map(_unquoted, line))) for line in words)))
     if not sentences:
         raise AgentError(f"corpus: '{path}' holds no sentences; write one per line")
     return sentences
@@ -137,6 +137,11 @@ def dictionary_text(pronunciations: Pronunciations) -> str:
         for number, phones in enumerate(dict.fromkeys(pronunciations[word]), start=1):
             lines.append(f"{word} {phones}" if number == 1 else f"{word}({number}) {phones}")
     return "\n".join(lines) + "\n"
+
+
+def _unquoted(word: str) -> str:
+    """A word without the quotes around it; ``'em`` keeps its apostrophe."""
+    return word.strip("'") if word.startswith("'") and word.endswith("'") else word
 
 
 def _text(path: Path, *, key: str) -> str:
