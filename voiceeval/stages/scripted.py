@@ -16,12 +16,13 @@ from pathlib import Path
 from voiceeval.errors import AgentError
 from voiceeval.protocols import Message, Reply
 from voiceeval.scenario import Tool, ToolCall
+from voiceeval.stages import dialogue_policy, dialogue_state, slots, understanding
 from voiceeval.stages.dialogue_policy import Policy, load_policy
 from voiceeval.stages.dialogue_state import Dialogue
 from voiceeval.stages.fingerprints import file_digest, fingerprint
 
 VERSION = 1
-"""Raised when the same policy and history lead to another reply."""
+"""Raised when this module replies otherwise to the same policy and history; the others' code is digested."""
 
 
 class ScriptedDialogue:
@@ -46,7 +47,7 @@ class ScriptedDialogue:
             "scripted",
             version=VERSION,
             options={},
-            contents={"policy": file_digest(policy, key="policy")},
+            contents={"policy": file_digest(policy, key="policy")} | _code(),
             distributions=("rapidfuzz",),
         )
 
@@ -79,6 +80,14 @@ class ScriptedDialogue:
             input_tokens=_tokens(said + offered),
             output_tokens=_tokens(_words(reply.text, reply.tool_calls)),
         )
+
+
+def _code() -> dict[str, str]:
+    """Digests of the modules that work out a reply: who changes one need not think of `VERSION`."""
+    paths = (
+        Path(module.__file__ or "") for module in (dialogue_policy, dialogue_state, slots, understanding)
+    )
+    return {path.stem: file_digest(path, key="source") for path in paths}
 
 
 def _words(text: str, calls: Sequence[ToolCall]) -> int:
