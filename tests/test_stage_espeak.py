@@ -51,7 +51,7 @@ def test_the_same_text_gives_the_same_bytes_whatever_was_spoken_before() -> None
 
 
 def test_voice_rate_and_pitch_change_the_sound_and_the_fingerprint() -> None:
-    made = [Espeak(), Espeak(voice="en-us"), Espeak(rate_wpm=170), Espeak(pitch=60)]
+    made = [Espeak(), Espeak(voice="en-us"), Espeak(rate_wpm=170), Espeak(pitch=60), Espeak(word_gap_ms=50)]
     assert len({each.fingerprint for each in made}) == len(made)
     assert len({each.synthesize(SENTENCE).digest() for each in made}) == len(made)
     assert Espeak().fingerprint == Espeak(voice="en-us+Annie").fingerprint
@@ -69,8 +69,8 @@ def test_an_unknown_voice_is_refused_with_the_nearest_ones(voice: str, nearest: 
         assert nearest in str(caught.value)
 
 
-@pytest.mark.parametrize("options", [{"rate_wpm": 20}, {"pitch": 100}])
-def test_a_rate_or_pitch_out_of_range_is_refused(options: dict[str, int]) -> None:
+@pytest.mark.parametrize("options", [{"rate_wpm": 20}, {"pitch": 100}, {"word_gap_ms": 2_000}])
+def test_a_rate_pitch_or_gap_out_of_range_is_refused(options: dict[str, int]) -> None:
     with pytest.raises(AgentError, match=next(iter(options))):
         Espeak(**options)  # type: ignore[arg-type]
 

@@ -5,8 +5,9 @@ standard library alone, so that it starts in a few hundredths of a second and ne
 
 On its pipes, integers are little-endian. It says hello with ``<i``: the sample rate, or a negative number
 when the library does not load. A request is ``<I`` and that many bytes of JSON with ``voice``, ``text``,
-``rate_wpm`` and ``pitch``. An answer is ``<iI``: a status and a length, and that many bytes of int16
-samples. Status 0 is success, above 0 espeak-ng's own error code, below 0 the signal that ended the attempt.
+``rate_wpm``, ``pitch`` and ``word_gap_ms``. An answer is ``<iI``: a status and a length, and that many
+bytes of int16 samples. Status 0 is success, above 0 espeak-ng's own error code, below 0 the signal that
+ended the attempt.
 
 Every text is spoken in a fork of a process that has never spoken: espeak-ng carries state from one text to
 the next, and the same words would not give the same bytes twice. A text that crashes the library ends only
@@ -28,7 +29,7 @@ SYNCHRONOUS = 2
 DO_NOT_EXIT = 0x8000
 UTF8 = 1
 """Flags of ``espeak_Synth``: UTF-8 and nothing else. SSML and phoneme brackets stay plain text."""
-RATE, VOLUME, PITCH, PITCH_RANGE = 1, 2, 3, 4
+RATE, VOLUME, PITCH, PITCH_RANGE, WORD_GAP = 1, 2, 3, 4, 7
 CPU_SECONDS = 20
 """A fork that computes longer than this is ended by the system."""
 
@@ -86,6 +87,7 @@ def load(site: str) -> tuple[int, Speak]:
             (VOLUME, 100),
             (PITCH, request["pitch"]),
             (PITCH_RANGE, 50),
+            (WORD_GAP, request["word_gap_ms"] // 10),
         ):
             library.espeak_SetParameter(parameter, value, 0)
         text = request["text"].encode() + b"\0"
