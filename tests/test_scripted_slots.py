@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voiceeval.stages.slots import MOST_WORDS, amounts, choices, dates, digits, numbers, words
@@ -23,6 +23,7 @@ def found_dates(text: str) -> list[tuple[object, str]]:
     return [(found.value, found.spoken) for found in dates(words(text))]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789", min_size=1, max_size=12))
 def test_digits_said_one_by_one_are_those_digits(number: str) -> None:
     said = " ".join(NAMES[int(digit)] for digit in number)
@@ -46,7 +47,11 @@ def test_four_digits_are_found_however_they_are_said(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("three eight two double six", "38266"), ("oh o zero one two", "00012"), ("triple four one two", "44412")],
+    [
+        ("three eight two double six", "38266"),
+        ("oh o zero one two", "00012"),
+        ("triple four one two", "44412"),
+    ],
 )
 def test_zeros_and_doubles_are_digits(text: str, number: str) -> None:
     assert found_digits(text, 5) == [number]
@@ -121,6 +126,7 @@ def test_two_names_that_are_equally_like_are_none() -> None:
     assert list(choices(words("bat"), {"cat": ("cat",), "rat": ("rat",)}, 60)) == []
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_text_is_too_strange(text: str) -> None:
     said = words(text)

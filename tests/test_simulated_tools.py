@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
@@ -125,6 +125,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["card", "amount", "how", "urgent", "notes", "other"]), values))
 def test_arguments_are_judged_as_json_schema_judges_them(arguments: dict[str, JsonValue]) -> None:
     valid = jsonschema.Draft202012Validator(SCHEMA).is_valid(arguments)
