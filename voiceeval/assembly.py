@@ -184,7 +184,13 @@ def _voices(assembled: Assembled) -> dict[str, Synthesizer]:
         name: registry.component(
             "synthesizer",
             part.use,
-            {**part.options, "voice": caller.voice, "rate_wpm": caller.rate_wpm, "pitch": caller.pitch},
+            {
+                **part.options,
+                "voice": caller.voice,
+                "rate_wpm": caller.rate_wpm,
+                "pitch": caller.pitch,
+                "word_gap_ms": caller.word_gap_ms,
+            },
             where=f"{TABLE} caller_voice, caller {name!r}",
         )
         for name, caller in assembled.suite.callers.items()

@@ -152,6 +152,8 @@ class Caller(Written):
     """The synthesizer's name of the voice, e.g. ``en-gb-scotland+Andy``; empty: recordings only."""
     rate_wpm: Annotated[int, Field(ge=80, le=400)] = 160
     pitch: Annotated[int, Field(ge=0, le=99)] = 50
+    word_gap_ms: Annotated[int, Field(ge=0, le=1_000)] = 0
+    """Pause between words, for people who speak with care or search for words."""
     recordings: str = ""
     """A folder with ``<scenario>.<turn>.wav`` (or flac), relative to this file; used where a file exists."""
     description: str = ""
