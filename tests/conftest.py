@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -144,6 +145,18 @@ recognizer = { use = "toy_agent:Ears" }
 synthesizer = { use = "toy_agent:Tone" }
 """
 
+KEPT_LOADED = (
+    "numpy",
+    "scipy.stats",
+    "soundfile",
+    "soxr",
+    "rapidfuzz.distance",
+    "multiprocessing.sharedctypes",
+    "multiprocessing.popen_spawn_posix",
+    "voiceeval.pytest_session",
+)
+"""pytester forgets what was imported inside; compiled modules cannot be imported a second time."""
+
 CALLERS_PER_ACCENT = 6
 CALLS = 2 * 2 * 2 * CALLERS_PER_ACCENT
 """Two scenarios, two accents, two arms."""
@@ -169,15 +182,19 @@ class VoiceProject:
 
     def run(self, *args: str) -> pytest.RunResult:
         """pytest --voice-cohorts in this process."""
-        return self.pytester.runpytest_inprocess(
-            "-p", "voiceeval.pytest_plugin", "--voice-cohorts", *args
-        )
+        return self.pytester.runpytest_inprocess("-p", "voiceeval.pytest_plugin", "--voice-cohorts", *args)
 
     def run_apart(self, *args: str) -> pytest.RunResult:
         """The same in a process of its own."""
         self.monkeypatch.setenv("PYTHONPATH", str(ROOT))
         return self.pytester.run(
-            sys.executable, "-m", "pytest", "-p", "voiceeval.pytest_plugin", "--voice-cohorts", *args,
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "voiceeval.pytest_plugin",
+            "--voice-cohorts",
+            *args,
             timeout=60,
         )
 
@@ -189,8 +206,16 @@ class VoiceProject:
         return {verdict["id"]: verdict["outcome"] for verdict in self.gate(run)["verdicts"]}
 
 
+@pytest.fixture(scope="session")
+def _kept_loaded() -> None:
+    for name in KEPT_LOADED:
+        import_module(name)
+
+
 @pytest.fixture
-def voice_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> VoiceProject:
+def voice_project(
+    _kept_loaded: None, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> VoiceProject:
     project = VoiceProject(pytester, monkeypatch)
     suite = project.path / "suite"
     suite.mkdir()
@@ -207,9 +232,9 @@ def voice_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
     )
     (suite / "lines.toml").write_text('[[lines]]\nid = "clear"\n')
     callers = [
-        f'[[callers]]\nid = "{accent}-{number}"\naccent = "{accent}"\nvoice = "{accent}{number}"\npitch = {pitch}\n'
+        f'[[callers]]\nid = "{accent}-{n}"\naccent = "{accent}"\nvoice = "{accent}{n}"\npitch = {pitch}\n'
         for accent, pitch in (("low", 50), ("high", 90))
-        for number in range(CALLERS_PER_ACCENT)
+        for n in range(CALLERS_PER_ACCENT)
     ]
     (suite / "callers.toml").write_text("\n".join(callers))
     (suite / "calls").mkdir()
@@ -218,5 +243,3 @@ def voice_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) ->
     (project.path / "toy_agent.py").write_text(TOY_AGENT)
     project.settings()
     return project
-
-

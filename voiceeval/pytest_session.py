@@ -85,6 +85,10 @@ class VoiceSession:
         if self._only_calls:
             # Without paths on the command line, a voice session is about calls and nothing else.
             self._pytest.args = [str(self._assembled.suite.folder)]
+            reporter = self._pytest.pluginmanager.getplugin("terminalreporter")
+            if reporter is not None and self._pytest.get_verbosity() == 0:
+                # Calls draw no dots, and the names of their files alone say nothing.
+                reporter.showfspath = False
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -128,7 +132,7 @@ class VoiceSession:
         del node
         self._select(nodeid.rpartition("::")[2] for nodeid in ids)
         if self._progress is None and self._selected:
-            self._progress = CallProgress(len(self._selected), self._console())
+            self._progress = CallProgress(len(self._selected), self._console(), quiet=self._is_quiet())
             self._progress.__enter__()
 
     # -- calls -------------------------------------------------------------------------------------------
@@ -182,7 +186,7 @@ class VoiceSession:
             # Both arms of a planned call hear the same audio: one process places them, one after the other.
             chunks.setdefault((key.scenario, key.caller, key.line, key.trial), []).append(key)
         failed, most = 0, self._pytest.getoption("maxfail") or len(ordered) + 1
-        with CallProgress(len(ordered), self._console()) as progress:
+        with CallProgress(len(ordered), self._console(), quiet=self._is_quiet()) as progress:
             try:
                 for placed in self._places().place(chunks.values()):
                     self._note(placed)
@@ -324,6 +328,9 @@ class VoiceSession:
         chosen = {key.id.rpartition("/")[0] for key in self._selected.values()}
         planned = self._assembled.experiment.planned
         return selected(self._assembled.experiment, tuple(call for call in planned if call.id in chosen))
+
+    def _is_quiet(self) -> bool:
+        return self._pytest.get_verbosity() < 0
 
     def _is_controller(self) -> bool:
         return self._worker_input is None and self._pytest.pluginmanager.hasplugin("dsession")

@@ -16,13 +16,14 @@ PLAIN_STEPS = 4
 class CallProgress:
     """Counts calls as they end, and shows the count."""
 
-    def __init__(self, total: int, console: Console) -> None:
+    def __init__(self, total: int, console: Console, *, quiet: bool = False) -> None:
         self._total = total
         self._console = console
         self._placed = dict.fromkeys(Arm, 0)
         self._agent_failed = dict.fromkeys(Arm, 0)
         self._unmeasured = 0
-        self._live = console.is_terminal
+        self._quiet = quiet
+        self._live = console.is_terminal and not quiet
         self._bar = LiveProgress(
             TextColumn("placing calls"),
             BarColumn(bar_width=24),
@@ -55,8 +56,11 @@ class CallProgress:
             self._unmeasured += 1
         if self._live:
             self._bar.update(self._task, advance=1, counts=self._counts())
-        elif self._done * PLAIN_STEPS // self._total != (self._done - 1) * PLAIN_STEPS // self._total:
+        elif not self._quiet and self._quarter(self._done) != self._quarter(self._done - 1):
             self._console.print(self._line())
+
+    def _quarter(self, done: int) -> int:
+        return done * PLAIN_STEPS // self._total
 
     @property
     def _done(self) -> int:

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import VoiceProject
+from voiceeval import __version__
+from voiceeval.cli import main
+
+
+def test_a_run_scored_again_gives_the_same_bytes(
+    voice_project: VoiceProject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voice_project.run("--voice-run", "run", "--voice-candidate", "toy_agent:raising")
+    gate = voice_project.path / "run" / "gate.json"
+    before = gate.read_bytes()
+    gate.unlink()
+    monkeypatch.syspath_prepend(voice_project.path)
+    assert main(["report", str(voice_project.path / "run")]) == 1
+    assert gate.read_bytes() == before
+    assert "accent=high" in capsys.readouterr().out
+
+
+def test_a_run_is_scored_again_with_another_metric_without_placing_a_call(
+    voice_project: VoiceProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice_project.settings()
+    voice_project.run("-k", "high")
+    monkeypatch.syspath_prepend(voice_project.path)
+    runs = voice_project.path / ".voiceeval" / "runs"
+    assert main(["report", str(runs), "--metrics", "tool_path,wer"]) == 0
+    newest = runs / (runs / "latest").read_text().strip()
+    gate = json.loads((newest / "gate.json").read_text())
+    assert {verdict["metric"]["name"] for verdict in gate["verdicts"]} == {"tool_path", "wer"}
+    assert gate["partial"] is True
+
+
+def test_a_run_of_an_agent_that_changed_since_is_not_scored_as_its_own(
+    voice_project: VoiceProject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voice_project.run("--voice-run", "run", "-k", "high-0")
+    source = (voice_project.path / "toy_agent.py").read_text()
+    (voice_project.path / "changed_agent.py").write_text(source.replace("pitch=60", "pitch=61"))
+    manifest = voice_project.path / "run" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("toy_agent:steady", "changed_agent:steady"))
+    monkeypatch.syspath_prepend(voice_project.path)
+    assert main(["report", str(voice_project.path / "run")]) == 2
+    assert "the baseline has changed since this run (synthesizer)" in capsys.readouterr().err
+
+
+def test_check_says_what_is_fine_and_what_is_not(
+    voice_project: VoiceProject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(voice_project.path)
+    assert main(["check", str(voice_project.path / "suite"), "toy_agent:steady"]) == 0
+    assert "suite 'toy', 2 scenarios, 12 callers: ok" in capsys.readouterr().out
+    assert main(["check", "gone.toml", "toy_agent:steady"]) == 2
+    printed = capsys.readouterr()
+    assert "gone.toml: no such file" in printed.err
+    assert "agent 'steady': ok" in printed.out
+
+
+def test_a_folder_without_a_run_is_said_plainly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"voiceeval: {tmp_path}: no run here: it holds no manifest.json\n"
+
+
+def test_schema_writes_a_schema_per_kind_of_file(tmp_path: Path) -> None:
+    assert main(["schema", str(tmp_path)]) == 0
+    assert json.loads((tmp_path / "scenario.schema.json").read_text())["type"] == "object"
+
+
+def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"voiceeval {__version__}\n"
