@@ -50,6 +50,8 @@ class Assembled:
     config: Config
     suite: Suite
     experiment: Experiment
+    voices: Mapping[str, Synthesizer]
+    """By caller id; a caller with recordings only has none."""
 
 
 def build(config: Config) -> Assembled:
@@ -96,7 +98,7 @@ def build(config: Config) -> Assembled:
         },
     )
     _check_cohorts(config, experiment)
-    return Assembled(config=config, suite=suite, experiment=experiment)
+    return Assembled(config=config, suite=suite, experiment=experiment, voices=_voices(config, suite))
 
 
 def score_with(names: tuple[str, ...]) -> tuple[Metric, ...]:
@@ -161,25 +163,25 @@ def restored(folder: RunFolder, *, metrics: tuple[str, ...] = ()) -> Experiment:
                 "place its calls again"
             )
     return replace(
-        selected(experiment, folder.planned),
-        planned=folder.planned,
+        experiment,
+        planned=folder.selected,
+        partial=len(folder.selected) < len(folder.planned),
         scenarios=folder.scenarios,
-        partial=bool(folder.manifest["comparison"]["partial"]),
         facts={**experiment.facts, "suite_digest": folder.manifest["comparison"]["suite_digest"]},
     )
 
 
 def _placer(assembled: Assembled, results: ResultStore) -> Placer:
     suite, kept = assembled.suite, KeptStages(results)
-    voices = CallerVoices(synthesizers=_voices(assembled), recordings=suite.recordings, kept=kept)
+    voices = CallerVoices(synthesizers=assembled.voices, recordings=suite.recordings, kept=kept)
     lines = {name: SimulatedLine(line) for name, line in suite.lines.items()}
     return Placer(
         experiment=assembled.experiment, engine=Cascade(voices=voices, lines=lines, kept=kept), kept=kept
     )
 
 
-def _voices(assembled: Assembled) -> dict[str, Synthesizer]:
-    part = assembled.config.settings.caller_voice
+def _voices(config: Config, suite: Suite) -> dict[str, Synthesizer]:
+    part = config.settings.caller_voice
     return {
         name: registry.component(
             "synthesizer",
@@ -193,7 +195,7 @@ def _voices(assembled: Assembled) -> dict[str, Synthesizer]:
             },
             where=f"{TABLE} caller_voice, caller {name!r}",
         )
-        for name, caller in assembled.suite.callers.items()
+        for name, caller in suite.callers.items()
         if caller.voice
     }
 

@@ -151,6 +151,8 @@ class VoiceSession:
             raise
         finally:
             self._stop()
+            if self._worker_input is None and self._experiment().partial:
+                self._folder.select(self._experiment().planned)
         if self._worker_input is None:
             self._conclude(session)
         return result

@@ -2,6 +2,7 @@
 
     manifest.json        schema version, settings and what was compared
     plan.json            the planned calls
+    selected.json        the ids of the planned calls that were selected, when that was not all
     scenarios.json       the scenarios, so that the run can be scored again without the suite
     calls/<sha>.json     one file per placed call; it appears whole or not at all
     audio/ab/<digest>.flac
@@ -101,6 +102,18 @@ class RunFolder:
         """The planned calls, each to be placed on both arms."""
         planned: tuple[PlannedCall, ...] = self._read("plan.json", _PLAN)
         return planned
+
+    @property
+    def selected(self) -> tuple[PlannedCall, ...]:
+        """The planned calls that were to be placed: all of them, unless `select` was told otherwise."""
+        if not (self.path / "selected.json").exists():
+            return self.planned
+        ids = set(self._read("selected.json", TypeAdapter(list[str])))
+        return tuple(call for call in self.planned if call.id in ids)
+
+    def select(self, planned: Iterable[PlannedCall]) -> None:
+        """Note that only these planned calls are to be placed."""
+        self._write("selected.json", [call.id for call in planned])
 
     @cached_property
     def scenarios(self) -> Mapping[str, Scenario]:
