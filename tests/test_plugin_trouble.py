@@ -15,7 +15,8 @@ from tests.conftest import CALLS, ROOT, VoiceProject
 def test_a_hanging_stage_is_the_agents_failure_and_the_other_calls_go_on(voice_project: VoiceProject) -> None:
     result = voice_project.run(
         "--voice-run", "run", "--voice-candidate", "toy_agent:hanging", "--voice-workers", "1",
-        "--voice-call-limit", "3", "-m", "voice(accent='low') or voice(caller='high-0', scenario='lost-card')",
+        "--voice-call-limit", "3",
+        "-m", "voice(accent='low') or voice(caller='high-0', scenario='lost-card')",
     )  # fmt: skip
     placed = CALLS // 4 + 1
     result.stdout.fnmatch_lines([f"* calls placed: baseline {placed}, candidate {placed} (1 failed)"])
@@ -61,7 +62,7 @@ def test_an_interrupted_run_is_not_judged_and_leaves_no_process(voice_project: V
     assert process.returncode == pytest.ExitCode.INTERRUPTED
     assert "not judged: the run stopped before every call was made" in output
     # multiprocessing's own tracker ends a moment after the process it watches.
-    with pytest.raises(ProcessLookupError):
+    with pytest.raises(ProcessLookupError):  # noqa: PT012 - it takes a moment
         for _ in range(500):
             os.killpg(process.pid, 0)
             time.sleep(0.02)
