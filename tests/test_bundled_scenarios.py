@@ -119,7 +119,7 @@ def test_wrong_digits_are_objected_to_where_they_are_read_back(
     assert completed(scenario, lost) != ()
 
 
-def test_the_brisk_agent_is_shorter_and_fails_where_a_caller_corrects_themselves(
+def test_the_brisk_agent_needs_fewer_words_and_does_as_well_when_it_hears_everything(
     suite: Suite, careful: ScriptedDialogue, brisk: ScriptedDialogue
 ) -> None:
     slow = {name: play(scenario, careful) for name, scenario in suite.scenarios.items()}
@@ -129,12 +129,12 @@ def test_the_brisk_agent_is_shorter_and_fails_where_a_caller_corrects_themselves
         for name, call in fast.items()
         if completed(suite.scenarios[name], call) or not took_a_right_path(suite.scenarios[name], call)
     }
-    assert failed == {"book_appointment", "move_appointment"}
+    assert failed == set()
 
     def words(calls: dict[str, TextCall]) -> int:
         return sum(len(text.split()) for call in calls.values() for text in call.agent)
 
-    assert words(fast) < 0.75 * words(slow)
+    assert words(fast) < 0.8 * words(slow)
 
 
 def test_callers_speak_about_ten_seconds_in_words_with_known_spelling(

@@ -203,10 +203,10 @@ def test_unclear_words_are_asked_about_by_the_careful_and_guessed_at_by_the_bris
 
 def test_the_brisk_does_again_what_it_did_wrong() -> None:
     talk = Talk(BRISK)
-    talk.say("book an appointment", "march third in the morning")
+    talk.say("i need to freeze my card", DIGITS)
     talk.result({})
-    again = called(talk.say("no sorry make that march fifth"))
-    assert again == [("book_appointment", {"date": "03-05", "part_of_day": "morning"})]
+    again = called(talk.say("no sorry make that four one nine nine"))
+    assert again == [("freeze_card", {"card": "4199"})]
 
 
 # -- relations --

@@ -173,7 +173,16 @@ def restored(folder: RunFolder, *, metrics: tuple[str, ...] = ()) -> Experiment:
 
 def _placer(assembled: Assembled, results: ResultStore) -> Placer:
     suite, kept = assembled.suite, KeptStages(results)
-    voices = CallerVoices(synthesizers=assembled.voices, recordings=suite.recordings, kept=kept)
+    voices = CallerVoices(
+        synthesizers=assembled.voices,
+        pauses_ms={
+            (caller.id, line.id): caller.pause_ms if line.noise == "none" else caller.pause_in_noise_ms
+            for caller in suite.callers.values()
+            for line in suite.lines.values()
+        },
+        recordings=suite.recordings,
+        kept=kept,
+    )
     lines = {name: SimulatedLine(line) for name, line in suite.lines.items()}
     return Placer(
         experiment=assembled.experiment, engine=Cascade(voices=voices, lines=lines, kept=kept), kept=kept
@@ -186,13 +195,7 @@ def _voices(config: Config, suite: Suite) -> dict[str, Synthesizer]:
         name: registry.component(
             "synthesizer",
             part.use,
-            {
-                **part.options,
-                "voice": caller.voice,
-                "rate_wpm": caller.rate_wpm,
-                "pitch": caller.pitch,
-                "word_gap_ms": caller.word_gap_ms,
-            },
+            {**part.options, "voice": caller.voice, "rate_wpm": caller.rate_wpm, "pitch": caller.pitch},
             where=f"{TABLE} caller_voice, caller {name!r}",
         )
         for name, caller in suite.callers.items()

@@ -111,6 +111,20 @@ class KeptStages:
             read=lambda: clip,
         )
 
+    def join(self, first: Sound, second: Sound, *, pause_ms: Milliseconds) -> Sound:
+        """One after the other, ``pause_ms`` apart from the last audible sample to the first."""
+
+        def render() -> AudioClip:
+            return AudioClip.join(
+                [
+                    first.read().part(0, first.last_ms),
+                    AudioClip.silence(pause_ms, first.rate_hz),
+                    second.read().part(second.first_ms, second.duration_ms),
+                ]
+            )
+
+        return self._sound(_digest("join", first.digest, second.digest, pause_ms), render, "caller voice")
+
     def silence(self, duration_ms: Milliseconds, rate_hz: int) -> Sound:
         """Digital silence; it is not worth keeping."""
         clip = AudioClip.silence(duration_ms, rate_hz)
@@ -203,5 +217,8 @@ def _key(kind: str, stage: object, *parts: object) -> str:
     fingerprint = getattr(stage, "fingerprint", "")
     if not fingerprint:
         return ""
-    text = "\x1f".join([_FORMAT, kind, fingerprint, *map(str, parts)])
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _digest(kind, fingerprint, *parts)
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256("\x1f".join(map(str, (_FORMAT, *parts))).encode()).hexdigest()

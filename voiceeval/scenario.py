@@ -152,8 +152,11 @@ class Caller(Written):
     """The synthesizer's name of the voice, e.g. ``en-gb-scotland+Andy``; empty: recordings only."""
     rate_wpm: Annotated[int, Field(ge=80, le=400)] = 160
     pitch: Annotated[int, Field(ge=0, le=99)] = 50
-    word_gap_ms: Annotated[int, Field(ge=0, le=1_000)] = 0
-    """Pause between words, for people who speak with care or search for words."""
+    pause_ms: Annotated[int, Field(ge=0, le=3_000)] = 0
+    """A pause in the middle of every turn of six words or more, for people who think while they speak."""
+    pause_in_noise_ms: Annotated[int, Field(ge=0, le=3_000)] = 0
+    """The same on a line with noise, where people who want to be understood speak in shorter phrases
+    (clear speech: Picheny, Durlach & Braida, J. Speech Hear. Res. 1986; Hazan & Baker, JASA 2011)."""
     recordings: str = ""
     """A folder with ``<scenario>.<turn>.wav`` (or flac), relative to this file; used where a file exists."""
     description: str = ""

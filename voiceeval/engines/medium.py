@@ -114,6 +114,7 @@ class AcousticMedium:
             utterance.text,
             scenario=self._key.scenario,
             caller=self._key.caller,
+            line=self._key.line,
             recorded_turn=utterance.script_turn if utterance.wording == "text" else None,
         )
 

@@ -13,7 +13,7 @@ from voiceeval.call import Stage
 from voiceeval.metrics.cost import CostPerCompletedCall
 from voiceeval.metrics.entities import EntityErrorRate
 from voiceeval.metrics.latency import STAGE_DURATIONS, TimeToFirstAudio
-from voiceeval.metrics.round_trip import RoundTripWordErrorRate
+from voiceeval.metrics.round_trip import RoundTripExcess, RoundTripWordErrorRate
 from voiceeval.metrics.task import TaskCompletion, TaskJudgement, completes, judge_task
 from voiceeval.metrics.tool_path import ToolPathGivenWords, ToolPathTaken
 from voiceeval.metrics.transcription import WordErrorRate
@@ -24,6 +24,7 @@ BUNDLED: Mapping[str, Callable[[], Metric]] = MappingProxyType(
         "wer": WordErrorRate,
         "entity_error_rate": EntityErrorRate,
         "round_trip_wer": RoundTripWordErrorRate,
+        "round_trip_excess": RoundTripExcess,
         "task_completion": TaskCompletion,
         "tool_path": ToolPathTaken,
         "tool_path_given_words": ToolPathGivenWords,
@@ -42,6 +43,7 @@ __all__ = [
     "BUNDLED",
     "CostPerCompletedCall",
     "EntityErrorRate",
+    "RoundTripExcess",
     "RoundTripWordErrorRate",
     "TaskCompletion",
     "TaskJudgement",

@@ -33,7 +33,12 @@ _FILES = ("corpus", "language_model", "dictionary", "feature_parameters")
 _OWN = (*_FILES, "discount", "pad_ms", "dither_dbfs", "comfort_noise_dbfs")
 TELEPHONE_HZ = 8_000
 COMFORT_NOISE_FROM_HZ = 3_400
-_NAMES = {"language_weight": "lw", "word_insertion_penalty": "wip", "downsample": "ds"}
+_NAMES = {
+    "language_weight": "lw",
+    "word_insertion_penalty": "wip",
+    "silence_probability": "silprob",
+    "downsample": "ds",
+}
 """What pocketsphinx calls the options that have a plainer name here."""
 
 Beam = Annotated[float, Field(gt=0, lt=1)]
@@ -64,6 +69,8 @@ class PocketSphinx:
     language_weight: Annotated[float, Field(gt=0, le=50)] = 6.5
     word_insertion_penalty: Annotated[float, Field(gt=0, le=100)] = 0.65
     """Above 1: more and shorter words."""
+    silence_probability: Annotated[float, Field(gt=0, le=1)] = 0.005
+    """Of a pause after a word; raise it for people who pause between words."""
     beam: Beam = 1e-48
     wbeam: Beam = 7e-29
     """At word exits."""
