@@ -32,7 +32,7 @@ RATE_HZ = 16000
 class Tone:
     """A voice: one second of a tone whose height is the voice's pitch."""
 
-    def __init__(self, voice: str = "tone", rate_wpm: int = 160, pitch: int = 50, word_gap_ms: int = 0):
+    def __init__(self, voice: str = "tone", rate_wpm: int = 160, pitch: int = 50):
         self.fingerprint = f"tone {voice} {pitch}"
         self._hz = 10 * pitch
 

@@ -153,7 +153,7 @@ class Caller(Written):
     rate_wpm: Annotated[int, Field(ge=80, le=400)] = 160
     pitch: Annotated[int, Field(ge=0, le=99)] = 50
     pause_ms: Annotated[int, Field(ge=0, le=3_000)] = 0
-    """A pause in the middle of every turn of six words or more, for people who think while they speak."""
+    """A pause in the middle of every turn of five words or more, for people who think while they speak."""
     pause_in_noise_ms: Annotated[int, Field(ge=0, le=3_000)] = 0
     """The same on a line with noise, where people who want to be understood speak in shorter phrases
     (clear speech: Picheny, Durlach & Braida, J. Speech Hear. Res. 1986; Hazan & Baker, JASA 2011)."""

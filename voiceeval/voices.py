@@ -11,7 +11,7 @@ from voiceeval.errors import HarnessError
 from voiceeval.kept import KeptStages, Sound
 from voiceeval.protocols import Synthesizer
 
-PAUSE_FROM_WORDS = 6
+PAUSE_FROM_WORDS = 5
 """Nobody pauses in the middle of a shorter turn."""
 
 

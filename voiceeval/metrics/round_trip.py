@@ -54,8 +54,8 @@ class RoundTripExcess:
         name="round_trip_excess",
         version=1,
         title="Round-trip errors above floor",
-        definition="Word errors of one fixed reference recognizer on the agent's speech, less its errors on a "
-        "reference voice that speaks the same text, over the words.",
+        definition="Word errors of one fixed reference recognizer on the agent's speech, less its errors on "
+        "a reference voice that speaks the same text, over the words.",
         unit="share",
         direction=Direction.LOWER_IS_BETTER,
         depends_on=_DEPENDS_ON,

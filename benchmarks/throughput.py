@@ -1,0 +1,77 @@
+"""How much audio is evaluated per second of wall time, cold and warm, and where the time goes.
+
+    python benchmarks/throughput.py [--workers N] [--calls K]
+
+Runs the bundled suite as a user would, in a process of its own, twice over one fresh cache. "Outside the
+stages" is the share of the workers' wall time that was spent in none of: caller voice, channel, end-pointing,
+recognizer, dialogue, tools, synthesizer, reference voice and recognizer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from voiceeval.run_folder import RunFolder
+from voiceeval.stopwatch import Measured, read_measured
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(cache: Path, run_folder: Path, extra: list[str]) -> float:
+    """Place the bundled suite; seconds of wall time of the whole command."""
+    command = [sys.executable, "-m", "pytest", "--voice-cohorts", "-q"]
+    command += ["--voice-cache", str(cache), "--voice-run", str(run_folder), *extra]
+    started = time.perf_counter()
+    finished = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    if finished.returncode not in (0, 1):
+        raise SystemExit(finished.stdout[-3000:] + finished.stderr[-3000:])
+    return time.perf_counter() - started
+
+
+def audio_seconds(run_folder: Path) -> float:
+    """Seconds of simulated call time over all calls of the run."""
+    calls = RunFolder.open(run_folder).calls().values()
+    return sum(call.events[-1].at_ms for call in calls if call.events) / 1000
+
+
+def main() -> None:
+    """Run cold and warm, and print both."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workers", default="2")
+    parser.add_argument("-k", dest="select", default="")
+    options = parser.parse_args()
+    extra = ["--voice-workers", options.workers] + (["-k", options.select] if options.select else [])
+    table = Table("run", "wall s", "call s", "call s per wall s", "outside the stages")
+    details: dict[str, dict[str, Measured]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in ("cold", "warm"):
+            folder = Path(scratch) / name
+            wall_s = run(Path(scratch) / "cache", folder, extra)
+            details[name] = parts = read_measured(folder / "measured")
+            placing = parts.pop("placing", Measured())
+            inside = sum(part.seconds for part in parts.values())
+            outside = 1 - inside / placing.seconds if placing.seconds else 0.0
+            spoken = audio_seconds(folder)
+            table.add_row(name, f"{wall_s:.1f}", f"{spoken:.0f}", f"{spoken / wall_s:.0f}", f"{outside:.1%}")
+    console = Console()
+    console.print(table)
+    for name, parts in details.items():
+        console.print(
+            name,
+            json.dumps(
+                {part: (round(m.seconds, 2), m.computed, m.kept) for part, m in sorted(parts.items())}
+            ),
+        )
+
+
+if __name__ == "__main__":
+    main()
