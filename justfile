@@ -13,6 +13,7 @@ lint:
     ruff check .
     ruff format --check .
     mypy
+    mypy tests
 
 # put the code into the common format
 format:

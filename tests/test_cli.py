@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from voice_project import VoiceProject
 
-from tests.conftest import VoiceProject
 from voiceeval import __version__
 from voiceeval.cli import main
 

@@ -7,8 +7,7 @@ import sys
 import time
 
 import pytest
-
-from tests.conftest import CALLS, ROOT, VoiceProject
+from voice_project import CALLS, ROOT, VoiceProject
 
 
 @pytest.mark.slow

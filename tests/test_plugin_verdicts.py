@@ -4,8 +4,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-
-from tests.conftest import CALLS, VoiceProject
+from voice_project import CALLS, VoiceProject
 
 RAISING = ("--voice-candidate", "toy_agent:raising")
 

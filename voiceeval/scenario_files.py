@@ -132,13 +132,12 @@ def load_suite(path: Path) -> Suite:
     """Load and check a suite.
 
     Args:
-        path: The suite's folder, or its ``suite.toml``.
+        path: The suite's folder, which holds a ``suite.toml``, or another suite file in it.
 
     Raises:
         ScenarioError: A file is absent, malformed or contradicts another; the message names file and key.
     """
-    folder = path.parent if path.name == SUITE_FILE else path
-    source = folder / SUITE_FILE
+    folder, source = (path.parent, path) if path.suffix == ".toml" else (path, path / SUITE_FILE)
     if not source.is_file():
         raise ScenarioError(f"{source}: no such file; a suite is a folder with a {SUITE_FILE}")
     written = read_model(source, SuiteFile, error=ScenarioError)
