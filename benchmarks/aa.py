@@ -1,4 +1,4 @@
-"""The baseline against itself, with independent draws, over several seeds: how often is a cohort called regressed?
+"""The baseline against itself, with independent draws: how often is a cohort called regressed?
 
     python benchmarks/aa.py [--seeds 10] [--first 101] [--cache DIR]
 

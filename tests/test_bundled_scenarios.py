@@ -119,7 +119,7 @@ def test_wrong_digits_are_objected_to_where_they_are_read_back(
     assert completed(scenario, lost) != ()
 
 
-def test_the_brisk_agent_needs_fewer_words_and_does_as_well_when_it_hears_everything(
+def test_the_brisk_agent_needs_fewer_words_and_fails_the_caller_who_changes_their_mind(
     suite: Suite, careful: ScriptedDialogue, brisk: ScriptedDialogue
 ) -> None:
     slow = {name: play(scenario, careful) for name, scenario in suite.scenarios.items()}
@@ -129,7 +129,7 @@ def test_the_brisk_agent_needs_fewer_words_and_does_as_well_when_it_hears_everyt
         for name, call in fast.items()
         if completed(suite.scenarios[name], call) or not took_a_right_path(suite.scenarios[name], call)
     }
-    assert failed == set()
+    assert failed == {"move_appointment"}
 
     def words(calls: dict[str, TextCall]) -> int:
         return sum(len(text.split()) for call in calls.values() for text in call.agent)

@@ -24,6 +24,7 @@ NAMES = [
     "endpointing_ms",
     "entity_error_rate",
     "recognizer_ms",
+    "round_trip_excess",
     "round_trip_wer",
     "synthesizer_ms",
     "task_completion",
@@ -111,3 +112,15 @@ def test_a_call_the_agent_failed_counts_against_the_agent(name: str) -> None:
     assert isinstance(score, Scored)
     worst = {"task_completion": 0.0, "time_to_first_audio": 10_000.0}.get(name, 1.0)
     assert score.total.numerator / score.total.denominator == worst
+
+
+def test_the_recognizers_own_errors_are_taken_off_the_round_trip() -> None:
+    def total(heard: str, floor: str) -> Ratio:
+        spoken = (Heard(audio="b", said="it is blocked now", heard=heard, floor_heard=floor),)
+        score = BUNDLED["round_trip_excess"]().score(SCENARIO, replace(_whole_call(), heard=spoken))
+        assert isinstance(score, Scored)
+        return score.total
+
+    assert total("it is locked now", "it is locked now") == Ratio(0, 4)
+    assert total("it is locked", "it is locked now") == Ratio(1, 4)
+    assert total("it is blocked now", "it was now") == Ratio(-2, 4)
