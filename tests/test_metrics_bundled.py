@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from spoken_calls import call, called, said, says, scenario
 
 from voiceeval.call import CALL_JSON, Call, Ending, Heard, Replay
 from voiceeval.metrics import BUNDLED
 from voiceeval.protocols import Metric
-from voiceeval.score import Gap, NotScored, Scored
+from voiceeval.score import Gap, NotScored, Ratio, Scored
 
 PARTS = {
     "recognizer",
