@@ -107,13 +107,17 @@ def templates(policy: Policy) -> Iterator[str]:
 
 def agent_replies() -> tuple[str, ...]:
     policies = [load_policy(path) for path in POLICIES]
+    greetings = sorted(
+        tomllib.loads(path.read_text(encoding="utf-8"))["greeting"]
+        for path in (ROOT / "fixtures" / "agents").glob("*.toml")
+    )
     lines = (
         filled(policy, text, draw)
         for policy in policies
         for text in templates(policy)
         for draw in range(DRAWS if PLACE.search(text) else 1)
     )
-    return tuple(dict.fromkeys(lines))
+    return tuple(dict.fromkeys([*map(plain, greetings), *lines]))
 
 
 def lines_of(name: str) -> list[str]:
