@@ -172,3 +172,10 @@ def test_a_score_outside_its_range_cannot_be_made() -> None:
 
 def test_the_examples_in_the_documentation_hold() -> None:
     assert doctest.testmod(evaluators).failed == 0
+
+
+def test_a_tool_call_that_is_a_bare_name_is_refused_with_what_is_allowed() -> None:
+    with pytest.raises(
+        InputError, match=r"expected_tool_calls\[0\]: is a str; a call is an object with name"
+    ):
+        ToolSelectionAccuracy().evaluate(tool_calls=[], expected_tool_calls=["freeze_card"])  # type: ignore[list-item]

@@ -236,6 +236,11 @@ def _calls(
     for index, call in enumerate(given):
         if isinstance(call, ToolCall):
             name, arguments = cast("JsonValue", call.name), cast("JsonValue", call.arguments)
+        elif not isinstance(call, Mapping):
+            raise InputError(
+                f"ToolSelectionAccuracy.evaluate: {key}[{index}]: is a {type(call).__name__}; "
+                "a call is an object with name and arguments"
+            )
         else:
             name, arguments = call.get("name"), call.get("arguments", {})
             if unknown := sorted(call.keys() - {"name", "arguments"}):

@@ -52,6 +52,10 @@ OPTIONS: Mapping[str, str] = {
 RUN_INPUT = "voiceeval_run"
 
 
+LOG_COLUMNS = 120
+"""How wide the table is where nobody says how wide the screen is, as in the log of a CI job."""
+
+
 class VoiceSession:
     """The hooks of a session with ``--voice-cohorts``."""
 
@@ -342,6 +346,7 @@ class VoiceSession:
         return Console(
             file=sys.stdout,
             force_terminal=None if color == "auto" else color == "yes",
+            width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else LOG_COLUMNS,
             highlight=False,
             soft_wrap=False,
         )
