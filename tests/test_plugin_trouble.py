@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -43,6 +44,22 @@ def test_a_run_that_stops_early_is_not_judged(voice_project: VoiceProject) -> No
     assert not (voice_project.path / "run" / "gate.json").exists()
 
 
+def interrupted(process: subprocess.Popen[str]) -> str:
+    """What a process printed that was interrupted. Python loses an interrupt that falls into a destructor, so
+    that a person would press the keys again."""
+    try:
+        for _ in range(4):
+            os.killpg(process.pid, signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.communicate(timeout=10)[0]
+        raise AssertionError("the process goes on after four interrupts")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+
+
 def test_an_interrupted_run_is_not_judged_and_leaves_no_process(voice_project: VoiceProject) -> None:
     command = [
         sys.executable, "-m", "pytest", "-p", "voiceeval.pytest_plugin", "--voice-cohorts",
@@ -56,8 +73,7 @@ def test_an_interrupted_run_is_not_judged_and_leaves_no_process(voice_project: V
     calls = voice_project.path / "run" / "calls"
     while process.poll() is None and not (calls.is_dir() and any(calls.iterdir())):
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=20)
+    output = interrupted(process)
     assert process.returncode == pytest.ExitCode.INTERRUPTED
     assert "not judged: the run stopped before every call was made" in output
     # multiprocessing's own tracker ends a moment after the process it watches.
