@@ -32,7 +32,16 @@ ROWS: tuple[tuple[str, ...], ...] = (
     # Orchestration.
     ("engines", "design", "scenario_schemas", "experiment", "execution", "reports"),
     # Entry points.
-    ("config", "assembly", "pytest_items", "pytest_verdicts", "pytest_plugin", "pytest_session", "cli"),
+    (
+        "config",
+        "assembly",
+        "pytest_items",
+        "pytest_verdicts",
+        "pytest_plugin",
+        "pytest_session",
+        "commands",
+        "cli",
+    ),
 )
 ROW = {name: number for number, row in enumerate(ROWS) for name in row}
 VERBS = {"channel", "engines", "stages", "metrics", "statistics", "run_folder", "result_store"}
