@@ -23,6 +23,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "margins",
         "kept",
         "scenario_recordings",
+        "pair_table",
         "tally",
         "voices",
         "evaluators",
@@ -33,6 +34,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("engines", "design", "scenario_schemas", "experiment", "execution", "reports"),
     # Entry points.
     (
+        "settings",
         "config",
         "assembly",
         "pytest_items",

@@ -13,7 +13,7 @@ from voiceeval.agents import Reference, load_agent, load_reference
 from voiceeval.call import Arm, Call, CallKey, Ending
 from voiceeval.channel.simulated_line import SimulatedLine
 from voiceeval.cohort import PlannedCall
-from voiceeval.config import TABLE, Config
+from voiceeval.config import Config
 from voiceeval.design import plan
 from voiceeval.engines.cascade import Cascade
 from voiceeval.errors import ConfigError, HarnessError, RunFolderError, describe, unknown_name
@@ -27,6 +27,7 @@ from voiceeval.protocols import Metric, Synthesizer
 from voiceeval.result_store import ResultStore
 from voiceeval.run_folder import RunFolder
 from voiceeval.scenario_files import Suite, load_suite
+from voiceeval.settings import TABLE, Part
 from voiceeval.stopwatch import PROCESS
 from voiceeval.voices import CallerVoices
 
@@ -101,10 +102,11 @@ def build(config: Config) -> Assembled:
     return Assembled(config=config, suite=suite, experiment=experiment, voices=_voices(config, suite))
 
 
-def score_with(names: tuple[str, ...]) -> tuple[Metric, ...]:
+def score_with(named: tuple[str | Part, ...]) -> tuple[Metric, ...]:
     """The metrics of those names or import paths; all bundled ones when there are none."""
+    parts = [Part(use=name) if isinstance(name, str) else name for name in named or tuple(BUNDLED)]
     return tuple(
-        registry.component("metric", name, {}, where=f"{TABLE} metrics") for name in names or tuple(BUNDLED)
+        registry.component("metric", part.use, part.options, where=f"{TABLE} metrics") for part in parts
     )
 
 

@@ -29,6 +29,11 @@ class Cohort:
         """How every output names it: ``overall`` or ``accent=scottish × line=telephone``."""
         return " × ".join(f"{tag}={value}" for tag, value in self.parts) or "overall"
 
+    @classmethod
+    def of(cls, tags: Mapping[str, str]) -> Cohort:
+        """The cohort of calls with these tag values; none: everyone."""
+        return cls(tuple(sorted(tags.items())))
+
 
 EVERYONE = Cohort()
 
@@ -93,3 +98,7 @@ class PairedSample:
     """Whether the cohort may fail the run, given a margin; otherwise it is reported."""
     same_by_construction: bool = False
     """Both arms ran identical deterministic parts on identical input, so that no difference can exist."""
+    ungated: str = ""
+    """Why the cohort only reports this metric although it gates others; empty if there is no such reason."""
+    invalid: str = ""
+    """Why nothing can be concluded, known before a score was looked at: the arms are not comparable."""

@@ -1,75 +1,18 @@
-"""``[tool.voiceeval]`` of a project's pyproject.toml and the options of a run, as one checked value."""
+"""The settings of a project and the options of a run, as one checked value."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import Field, JsonValue
+from typing import Any
 
 from voiceeval.errors import ConfigError
-from voiceeval.scenario import Id, Written
+from voiceeval.settings import DEFAULT_FOLDER, TABLE, Settings
+from voiceeval.stopwatch import today
 from voiceeval.toml_files import read_toml, validated
-from voiceeval.verdict import Policy
-
-DEFAULT_FOLDER = ".voiceeval"
-"""Beside pyproject.toml: kept results and runs, unless told otherwise."""
-TABLE = "[tool.voiceeval]"
-
-
-class Part(Written, extra="allow"):
-    """A component and its options, as in an agent's file."""
-
-    use: str
-    """A registered name, or ``package.module:Attr``."""
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """Everything but ``use``."""
-        return dict(self.model_extra or {})
-
-
-class Settings(Written):
-    """``[tool.voiceeval]`` as people write it. Paths are relative to the pyproject.toml."""
-
-    suite: Annotated[str, Field(min_length=1)] = "scenarios"
-    """The suite's folder, or its suite.toml."""
-    baseline: str = ""
-    """The agent in production: a TOML file, or ``package.module:attr``."""
-    candidate: str = ""
-    """The agent that wants to ship."""
-    policy: Policy = "pr"
-    """``pr``: what is not decided does not block. ``release``: it does."""
-    seed: Annotated[int, Field(ge=0)] = 1
-    trials: Annotated[int, Field(ge=1, le=100)] = 1
-    """How often every planned call is placed with each arm."""
-    matrix: Literal["full", "block", "suite"] = "suite"
-    """Which callers speak which scenarios; ``suite``: as the suite.toml says."""
-    metrics: tuple[str, ...] = ()
-    """Bundled names or ``package.module:Attr``; empty: all bundled ones."""
-    margins: Mapping[str, str] = Field(default_factory=dict)
-    """By metric: how much worse is tolerated, such as ``"+2pp"``. A metric without one is only reported."""
-    cohorts: tuple[tuple[Id, ...], ...] = ((), ("accent",), ("line",), ("accent", "line"))
-    """Tags to slice by, in cohorts that may fail the run; ``[]`` is everyone together."""
-    report_cohorts: tuple[tuple[Id, ...], ...] = (("domain",), ("call_type",))
-    """The same for cohorts that are reported and never fail the run."""
-    min_clusters: Annotated[int, Field(ge=2)] = 8
-    """Speakers a cohort needs before anything is concluded from it."""
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
-    """Chance of a false alarm that is accepted."""
-    reference: Mapping[str, JsonValue] = Field(default_factory=dict)
-    """The fixed recognizer that listens to both agents, and the voice that gives its error floor."""
-    caller_voice: Part = Part(use="espeak")
-    """The synthesizer of synthetic callers; each caller's voice, rate_wpm and pitch are given to it."""
-    workers: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
-    """Processes that place calls; 0: none but pytest's own. ``auto``: one per usable CPU."""
-    call_limit_s: Annotated[float, Field(gt=0)] = 120.0
-    """How long one call may take on the wall clock before it is given up."""
-    cache: Annotated[str, Field(min_length=1)] = f"{DEFAULT_FOLDER}/cache"
-    """Where results of deterministic stages are kept between runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +25,8 @@ class Config:
     independent_arms: bool = False
     """The baseline against itself, each side with draws of its own."""
     keep_results: bool = True
+    today: date
+    """The day of the run, against which waivers and cohort margins expire."""
 
     @property
     def suite(self) -> Path:
@@ -104,6 +49,12 @@ class Config:
         return self.folder / self.settings.cache
 
     @property
+    def stored_baseline(self) -> Path | None:
+        """The folder of the stored baseline; ``None`` when the baseline's calls are placed."""
+        stored = self.settings.stored_baseline
+        return self.folder / stored if stored else None
+
+    @property
     def runs(self) -> Path:
         """The folder of runs that were not put elsewhere."""
         return self.folder / DEFAULT_FOLDER / "runs"
@@ -120,6 +71,7 @@ class Config:
             "settings": self.settings.model_dump(mode="json"),
             "folder": str(self.folder),
             "independent_arms": self.independent_arms,
+            "today": self.today.isoformat(),
         }
 
     @classmethod
@@ -129,6 +81,7 @@ class Config:
             settings=validated(document["settings"], Settings, where=where, error=ConfigError),
             folder=Path(document["folder"]),
             independent_arms=bool(document["independent_arms"]),
+            today=date.fromisoformat(document["today"]),
         )
 
     def _agent(self, arm: str, source: str) -> str:
@@ -162,11 +115,17 @@ def load_config(
     """
     path = folder / "pyproject.toml"
     written = _table(path) if path.is_file() else {}
-    validated(written, Settings, where=f"{path}: {TABLE}", error=ConfigError)
+    plain = validated(written, Settings, where=f"{path}: {TABLE}", error=ConfigError)
     given = {key: _from(from_folder, key, value) for key, value in options.items()}
+    if given.get("policy", plain.policy) == "release":
+        written = {**written, **written.get("release", {})}
     settings = validated({**written, **given}, Settings, where="options", error=ConfigError)
     return Config(
-        settings=settings, folder=folder, independent_arms=independent_arms, keep_results=keep_results
+        settings=settings,
+        folder=folder,
+        independent_arms=independent_arms,
+        keep_results=keep_results,
+        today=today(),
     )
 
 
@@ -178,5 +137,6 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _from(folder: Path, key: str, value: object) -> object:
-    is_path = key in {"suite", "cache"} or (key in {"baseline", "candidate"} and str(value).endswith(".toml"))
+    is_agent = key in {"baseline", "candidate"} and str(value).endswith(".toml")
+    is_path = is_agent or key in {"suite", "cache", "stored_baseline"}
     return str(folder / str(value)) if is_path else value

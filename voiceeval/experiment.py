@@ -46,6 +46,10 @@ class Experiment:
     policy: Policy
     partial: bool = False
     """Only part of the suite was selected."""
+    stored: bool = False
+    """The baseline's calls were placed in an earlier run, so that no timing of theirs can be gated."""
+    not_comparable: str = ""
+    """Why nothing can be concluded whatever the calls say, such as a stored baseline of another suite."""
     facts: Mapping[str, Any]
     """What else describes the run: the suite's digest, the design, the margins, our version."""
 

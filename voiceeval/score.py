@@ -97,6 +97,10 @@ class MetricInfo:
     direction: Direction
     yes_no: bool = False
     """One observation of 0/1 or 1/1 per call, so that the paired tests for proportions apply."""
+    timing: bool = False
+    """Rests on the clock of a run; never gated against calls that were placed in another run."""
+    fewest_calls: int = 0
+    """Scored calls a cohort needs before the metric can gate in it, such as 59 for a 95th percentile."""
     depends_on: tuple[str, ...] = ()
     """Agent parts (recognizer, dialogue, tools, synthesizer, endpointing, latency, prices) that can change
     it. When both arms have the same ones, a cohort without any difference is unchanged by construction."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 
@@ -120,6 +121,13 @@ class Deadline:
     def left_s(self) -> float:
         """Seconds until then; 0 when it has passed."""
         return max(0.0, self.at_s - time.monotonic())
+
+
+def today() -> date:
+    """The day in UTC; that of ``SOURCE_DATE_EPOCH`` where it is set, as for any reproducible build."""
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
+    seconds = int(given) if given.isdecimal() else time.time()
+    return datetime.fromtimestamp(seconds, UTC).date()
 
 
 def run_name() -> str:

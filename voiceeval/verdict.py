@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -99,6 +100,23 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """A known regression that somebody answers for until a day; it lets one regressed cell pass, no other."""
+
+    metric: str
+    cohort: Cohort
+    owner: str
+    reason: str
+    expires: date
+    """The last day on which it holds."""
+
+    @property
+    def verdict(self) -> str:
+        """The id of the verdict it waives: ``wer[accent=scottish]``."""
+        return f"{self.metric}[{self.cohort.name}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """The gate's word on one metric in one cohort."""
 
@@ -116,6 +134,12 @@ class Verdict:
     flags: tuple[str, ...] = ()
     """``worse within margin``, ``underpowered``, ``borderline``, ``unchanged by construction``,
     ``overall improved``, ``severity`` …"""
+    waiver: Waiver | None = None
+    """Why it does not block although it regressed; ``None`` everywhere else."""
+
+    def blocks(self, policy: Policy) -> bool:
+        """Whether it fails the run: a gating cell with a blocking outcome that nobody answers for."""
+        return self.gating and self.waiver is None and self.outcome.blocks(policy)
 
     @property
     def id(self) -> str:
@@ -143,6 +167,92 @@ class Blame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disparity:
+    """How far apart the cohorts of one slicing are on one metric, in each arm; reported, never gated.
+
+    Among the cohorts with enough speakers. Rates are in the metric's own direction.
+    """
+
+    metric: MetricInfo
+    tags: tuple[str, ...]
+    """What was sliced by."""
+    worst: Mapping[str, Cohort]
+    """By arm: the cohort served worst."""
+    best: Mapping[str, Cohort]
+    rates: Mapping[str, tuple[float, float]]
+    """By arm: the rates of its worst and its best cohort."""
+
+    def gap(self, arm: str) -> float:
+        """Distance between worst and best in an arm, 0 or more, in the metric's unit."""
+        worst, best = self.rates[arm]
+        return abs(worst - best)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explored:
+    """An undeclared intersection whose difference stands out; reported, never gated."""
+
+    metric: MetricInfo
+    cohort: Cohort
+    estimate: Estimate
+    q_value: float
+    """Benjamini-Hochberg adjusted one-sided p for "no worsening", over everything that was explored."""
+    shrunken: float
+    """``worse_by`` shrunk towards the metric's other cells; for ranking and display only."""
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exploration:
+    """The search of undeclared intersections for regressions."""
+
+    tested: int = 0
+    """Cells that were tested, all metrics together."""
+    rate: float = 0.10
+    """False discovery rate that is controlled."""
+    found: tuple[Explored, ...] = ()
+    """Those with a q-value under the rate, largest shrunken worsening first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consistency:
+    """How alike the repeats of one scenario ended in one arm."""
+
+    scenario: str
+    arm: str
+    repeats: int
+    """Repeats of every call."""
+    groups: int
+    """Calls that were repeated and measured at least twice."""
+    mixed: int
+    """Those of them that ended both ways."""
+    pass_hat: Mapping[int, float]
+    """By k: the chance that k fresh repeats all complete the task (unbiased, tau-bench's pass^k)."""
+    pass_at: Mapping[int, float]
+    """By k: the chance that one of k fresh repeats does (pass@k)."""
+
+    @property
+    def flaky(self) -> bool:
+        """Whether any call ended both ways; never excused by the attempt that passed."""
+        return self.mixed > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantiles:
+    """Observed quantiles of a duration in one cohort and arm, with what they rest on."""
+
+    metric: MetricInfo
+    cohort: Cohort
+    arm: str
+    calls: int
+    observations: int
+    """Turns; quantiles are over these."""
+    values: Mapping[str, float]
+    """By name (``p50``, ``p95``, ``p99``): the quantile in the metric's unit. One that needs more calls than
+    there are is absent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """The whole result. Every report renders it and computes nothing."""
 
@@ -156,8 +266,15 @@ class Comparison:
     partial: bool
     """Only part of the suite was selected; a partial run cannot be blessed."""
     policy: Policy
+    faults: tuple[str, ...] = ()
+    """What fails the run beside its verdicts: a waiver that expired or that nothing needed."""
+    disparities: tuple[Disparity, ...] = ()
+    exploration: Exploration = Exploration()
+    consistency: tuple[Consistency, ...] = ()
+    """By scenario and arm; empty where nothing was repeated."""
+    quantiles: tuple[Quantiles, ...] = ()
 
     @property
     def failed(self) -> bool:
-        """Whether the run must not ship: any gating verdict that blocks under the policy."""
-        return any(verdict.gating and verdict.outcome.blocks(self.policy) for verdict in self.verdicts)
+        """Whether the run must not ship: a gating verdict that blocks under the policy, or a fault."""
+        return bool(self.faults) or any(verdict.blocks(self.policy) for verdict in self.verdicts)
