@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from gate_samples import (
@@ -17,46 +19,59 @@ from gate_samples import (
 )
 
 from voiceeval.cohort import PairedSample
+from voiceeval.pair_table import columns_of
 from voiceeval.score import MetricInfo, Ratio, Scored
+from voiceeval.statistics.contrast import ClusterSums
 from voiceeval.tally import Tally, tally
 
 
+def tallies(samples: Sequence[PairedSample]) -> list[tuple[Tally, ClusterSums]]:
+    """Every cell with the sums of its own speakers."""
+    found = tally(*columns_of(samples, log_scale=False))
+    cells = []
+    for number, cell in enumerate(found.cells):
+        mine = found.sums.cell == number
+        cells.append((cell, ClusterSums(*(array[mine] for array in found.sums))))  # type: ignore[arg-type] # the last of the five is of whole numbers
+    return cells
+
+
 def tally_of(metric: MetricInfo, *calls: Sides) -> Tally:
-    (found,) = tally([sample(metric, [calls])])
+    ((found, _),) = tallies([sample(metric, [calls])])
     return found
 
 
-def totals(found: Tally) -> tuple[float, ...]:
-    return tuple(float(array.sum()) for array in found.sums[:4])
+def totals(metric: MetricInfo, *calls: Sides) -> tuple[float, ...]:
+    ((_, sums),) = tallies([sample(metric, [calls])])
+    return tuple(float(array.sum()) for array in sums[:4])
 
 
 def test_a_call_that_only_the_candidate_failed_counts_in_full_against_it() -> None:
     found = tally_of(WER, ((1, 8), AGENT))
-    assert totals(found) == (1, 8, 8, 8)
+    assert totals(WER, ((1, 8), AGENT)) == (1, 8, 8, 8)
     assert found.counts.agent_failed == {"baseline": 0, "candidate": 1}
 
 
 def test_a_call_that_only_the_baseline_failed_counts_in_full_against_it() -> None:
-    assert totals(tally_of(TASK, (AGENT, (1, 1)))) == (1, 1, 0, 1)
+    assert totals(TASK, (AGENT, (1, 1))) == (1, 1, 0, 1)
 
 
 def test_a_call_that_both_failed_is_a_failure_of_both_where_a_call_is_one_outcome() -> None:
-    assert totals(tally_of(TASK, (AGENT, AGENT))) == (1, 1, 1, 1)
-    found = tally_of(WER, (AGENT, AGENT))
-    assert totals(found) == (0, 0, 0, 0)
-    assert found.counts.scored == 0
+    assert totals(TASK, (AGENT, AGENT)) == (1, 1, 1, 1)
+    assert totals(WER, (AGENT, AGENT)) == (0, 0, 0, 0)
+    assert tally_of(WER, (AGENT, AGENT)).counts.scored == 0
 
 
 def test_a_failed_call_has_no_duration_and_is_left_out_and_counted() -> None:
-    found = tally_of(LATENCY, ((400, 2), AGENT), ((400, 2), (500, 2)))
-    assert totals(found) == (400, 2, 500, 2)
+    calls: tuple[Sides, Sides] = (((400, 2), AGENT), ((400, 2), (500, 2)))
+    found = tally_of(LATENCY, *calls)
+    assert totals(LATENCY, *calls) == (400, 2, 500, 2)
     assert (found.counts.scored, found.counts.agent_failed["candidate"]) == (1, 1)
 
 
 @pytest.mark.parametrize("other", [(1, 8), AGENT, ABSENT, HARNESS])
 def test_a_harness_failure_takes_the_whole_pair_out(other: Side) -> None:
     found = tally_of(WER, (other, HARNESS))
-    assert totals(found) == (0, 0, 0, 0)
+    assert totals(WER, (other, HARNESS)) == (0, 0, 0, 0)
     assert found.counts.harness_failed["candidate"] == 1
     assert found.harness_alone == ((0, 0) if other is HARNESS else (0, 1))
 
@@ -73,16 +88,17 @@ def test_a_call_that_was_not_run_is_counted_before_anything_else() -> None:
 
 
 def test_higher_shares_are_turned_into_failures_and_other_units_are_negated() -> None:
-    assert totals(tally_of(TASK, ((1, 1), (0, 1)))) == (0, 1, 1, 1)
+    assert totals(TASK, ((1, 1), (0, 1))) == (0, 1, 1, 1)
 
 
 def test_repeats_turns_and_scenarios_of_a_speaker_are_one_cluster() -> None:
     turns = Scored(observations=(Ratio(1, 5), Ratio(0, 7)))
     first = pair(0, 0, ((1, 5), (1, 5)))
     second = type(first)(planned=first.planned, baseline=turns, candidate=turns)
-    (found,) = tally([PairedSample(metric=WER, cohort=sample(WER, []).cohort, pairs=(first, second))])
+    both = PairedSample(metric=WER, cohort=sample(WER, []).cohort, pairs=(first, second))
+    ((found, sums),) = tallies([both])
     assert found.counts.clusters == 1
-    assert totals(found) == (2, 17, 2, 17)
+    assert [list(array) for array in sums[:4]] == [[2], [17], [2], [17]]
 
 
 def test_sums_are_the_same_bytes_in_any_order_of_pairs() -> None:
@@ -92,8 +108,8 @@ def test_sums_are_the_same_bytes_in_any_order_of_pairs() -> None:
     reference = None
     for _ in range(4):
         mixed = tuple(pairs[i] for i in rng.permutation(len(pairs)))
-        (found,) = tally([PairedSample(metric=WER, cohort=cohort, pairs=mixed)])
-        bytes_now = b"".join(array.tobytes() for array in found.sums)
+        ((_, sums),) = tallies([PairedSample(metric=WER, cohort=cohort, pairs=mixed)])
+        bytes_now = b"".join(array.tobytes() for array in sums)
         assert reference in (None, bytes_now)
         reference = bytes_now
 
@@ -101,9 +117,9 @@ def test_sums_are_the_same_bytes_in_any_order_of_pairs() -> None:
 def test_pairs_shared_between_cohorts_are_counted_in_each() -> None:
     pairs = tuple(pair(g, 0, ((1, 8), (2, 8))) for g in range(4))
     cohort = sample(WER, []).cohort
-    found = tally([PairedSample(metric=WER, cohort=cohort, pairs=p) for p in (pairs, pairs[:2], ())])
-    assert [each.counts.clusters for each in found] == [4, 2, 0]
-    assert [float(each.sums.x_candidate.sum()) for each in found] == [8, 4, 0]
+    found = tallies([PairedSample(metric=WER, cohort=cohort, pairs=p) for p in (pairs, pairs[:2], ())])
+    assert [each.counts.clusters for each, _ in found] == [4, 2, 0]
+    assert [float(sums.x_candidate.sum()) for _, sums in found] == [8, 4, 0]
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from voiceeval.cohort import EVERYONE, PairedSample
+from voiceeval.cohort import EVERYONE
 from voiceeval.margins import LEAST_RELATIVE_BASELINE, Margin
+from voiceeval.pair_table import CohortRows, PairTable
 from voiceeval.score import Direction, MetricInfo
 from voiceeval.statistics.paired_test import PairedResult
 from voiceeval.tally import Tally
@@ -40,7 +41,8 @@ OVERALL_FLAGS = ("overall improved", "overall looks better")
 class Finding:
     """Everything that is known of one cell before its outcome is decided."""
 
-    sample: PairedSample
+    metric: MetricInfo
+    members: CohortRows
     tally: Tally
     margin: Margin | None
     gating: bool
@@ -49,9 +51,11 @@ class Finding:
     result: PairedResult | None
     """``None`` where fewer than two speakers, or no denominators, leave nothing to compute."""
     enough: bool
-    """Enough speakers to gate."""
+    """Enough speakers, and for quantiles enough calls, to gate."""
     unchanged: bool
     """No difference was possible, and none was seen."""
+    own_margin: bool = False
+    """The margin is this cohort's own and not the metric's."""
     p_adjusted: float = 1.0
 
     @property
@@ -81,15 +85,20 @@ def decide(finding: Finding, *, alpha: float) -> tuple[Outcome, tuple[str, ...]]
 
 
 def why_invalid(
-    cell: Tally, metric: MetricInfo, margin: Margin | None, result: PairedResult | None, *, cap: float
+    cell: Tally,
+    table: PairTable,
+    margin: Margin | None,
+    result: PairedResult | None,
+    *,
+    cap: float,
 ) -> str:
     """Why a cell cannot be judged, in a sentence; empty if it can."""
-    counts = cell.counts
+    counts, metric = cell.counts, table.metric
     if counts.pairs == 0:
         return "the cohort is declared, but no call belongs to it"
     if counts.not_run:
         return f"{counts.not_run} of {counts.pairs} planned pairs were not run in both arms"
-    trouble = harness_trouble(cell, cap=cap)
+    trouble = harness_trouble(cell, cap=cap) or ("" if table.paired else uncounted(cell, cap=cap))
     if trouble or margin is None or not margin.relative or result is None:
         return trouble
     if metric.unit != "share":
@@ -124,6 +133,24 @@ def harness_trouble(cell: Tally, *, cap: float) -> str:
     if sign_test_p(*cell.harness_alone) < UNEQUAL_HARNESS_LEVEL:
         return f"harness failures are unequal between the arms: {arms}; a crash must not hide as ours"
     return ""
+
+
+def uncounted(cell: Tally, *, cap: float) -> str:
+    """Why calls the agent failed leave an unpaired cell unjudged; empty if they do not.
+
+    Without a counterpart, a failed call of a metric that counts words has no length to be wrong about and
+    leaves the average. More than the cap's share of an arm must not, or a crash would look like an
+    improvement.
+    """
+    counts = cell.counts
+    lost = counts.pairs - counts.scored - counts.not_applicable - counts.harness_failed["baseline"]
+    lost -= counts.harness_failed["candidate"]
+    if lost <= max(1, math.floor(cap * counts.pairs)):
+        return ""
+    return (
+        f"{lost} of {counts.pairs} calls failed and state no denominator, so that they cannot be counted; "
+        "give the denominator of a failed call, such as the words of its reference"
+    )
 
 
 def sign_test_p(baseline_only: int, candidate_only: int) -> float:
@@ -168,7 +195,8 @@ def with_overall_flags(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 def _why_inconclusive(finding: Finding) -> tuple[str, ...]:
     if finding.result is None or not finding.enough:
-        return ("underpowered", "too few speakers")
+        few_calls = finding.tally.counts.scored < finding.metric.fewest_calls
+        return ("underpowered", "too few calls" if few_calls else "too few speakers")
     if finding.margin is None:
         return ()
     few = finding.result.clusters_needed > finding.result.clusters
@@ -180,9 +208,10 @@ def _remarks(finding: Finding, *, severe: bool) -> tuple[str, ...]:
     result, cell = finding.result, finding.tally
     remarks = (
         (severe, "severity"),
+        (finding.own_margin, "own margin"),
         (result is not None and not finding.gating and result.lower > 0, "worse"),
         (
-            finding.sample.same_by_construction and cell.counts.scored > 0 and not cell.unchanged,
+            finding.members.same_by_construction and cell.counts.scored > 0 and not cell.unchanged,
             "differs though the same by construction",
         ),
         (cell.one_arm_only > 0, "applicable in one arm only"),

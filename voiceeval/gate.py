@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from datetime import date
 
 import numpy as np
 
 from voiceeval.cohort import Cohort, PairedSample
 from voiceeval.errors import ConfigError, unknown_name
 from voiceeval.finding import Finding, alarms, decide, why_invalid, with_overall_flags
-from voiceeval.margins import Margin, parse_margins
+from voiceeval.margins import Margin, OwnMargin, parse_margins
+from voiceeval.pair_table import CohortRows, PairTable, columns_of
 from voiceeval.reasons import reason, why_unmeasured
 from voiceeval.score import Direction, MetricInfo
 from voiceeval.statistics.contrast import ClusterSums
+from voiceeval.statistics.log_ratio import from_log_scale
 from voiceeval.statistics.multiplicity import holm
-from voiceeval.statistics.paired_test import PairedResult, paired_test
-from voiceeval.tally import Tally, tally
+from voiceeval.statistics.paired_test import MarginTerms, PairedResult, paired_test
+from voiceeval.statistics.unpaired import unpaired_test
+from voiceeval.tally import Tallies, tally
 from voiceeval.verdict import Estimate, Interval, NoEstimate, Policy, Verdict
 
 __all__ = ["CohortGate", "Margin", "alarms", "parse_margins"]
@@ -25,6 +29,8 @@ FEWEST_CLUSTERS = 5
 """``min_clusters`` cannot go lower: with 4, no exact test can reach 5 %."""
 STEP: Mapping[str, float] = {"share": 1.0, "ms": 1.0, "currency": 0.01}
 """The smallest change that counts as one: an error, a millisecond, a cent."""
+LOG_STEP = 0.01
+"""The same for logarithms: one per cent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,12 @@ class CohortGate:
     """Share of a cell's pairs that may fail on our side; one pair always may."""
     declared: tuple[Cohort, ...] = ()
     """Cohorts that must be judged for every metric; one without a sample is INVALID."""
+    own_margins: tuple[OwnMargin, ...] = ()
+    """Margins of single cohorts."""
+    today: date = date.min
+    """The day on which own margins are held to their last day."""
+    undecided_blocks: bool = True
+    """Whether a release is blocked by what is not decided."""
 
     def __post_init__(self) -> None:
         if self.policy not in ("pr", "release"):
@@ -67,8 +79,30 @@ class CohortGate:
             ConfigError: a margin for a metric that has no sample, or in another unit than the metric's.
             ValueError: two samples of one metric and cohort, or two metrics of one name.
         """
-        by_metric = self._by_metric(samples)
-        findings = [finding for name in sorted(by_metric) for finding in self._findings(by_metric[name])]
+        by_metric: dict[str, list[PairedSample]] = {}
+        for sample in samples:
+            by_metric.setdefault(sample.metric.name, []).append(sample)
+        return self.judge_tables(
+            [
+                columns_of(group, log_scale=self._log_scale(group[0].metric))
+                for _, group in sorted(by_metric.items())
+            ]
+        )
+
+    def judge_tables(self, tables: Sequence[tuple[PairTable, Sequence[CohortRows]]]) -> tuple[Verdict, ...]:
+        """The same from columns: a table per metric, and the rows of each of its cohorts.
+
+        Raises:
+            ConfigError: a margin for a metric that has no table, or in another unit than the metric's.
+            ValueError: a cohort given twice, two tables of one metric, or a table of logarithms whose margin
+                is not relative.
+        """
+        self._check(tables)
+        findings = [
+            finding
+            for table, cohorts in sorted(tables, key=lambda each: each[0].metric.name)
+            for finding in self._findings(table, self._with_declared(cohorts))
+        ]
         tested = [i for i, finding in enumerate(findings) if finding.tested]
         adjusted = holm([result.p_worse for f in findings if f.tested and (result := f.result) is not None])
         for i, p in zip(tested, adjusted, strict=True):
@@ -77,83 +111,129 @@ class CohortGate:
         return tuple(sorted(verdicts, key=self._order))
 
     def _order(self, verdict: Verdict) -> tuple[bool, str, Cohort]:
-        blocks = verdict.gating and verdict.outcome.blocks(self.policy)
-        return not blocks, verdict.metric.name, verdict.cohort
+        return not verdict.blocks(self.policy), verdict.metric.name, verdict.cohort
 
-    def _by_metric(self, samples: Sequence[PairedSample]) -> dict[str, list[PairedSample]]:
-        groups: dict[str, dict[Cohort, PairedSample]] = {}
+    def _margins_of(self, metric: str) -> tuple[Margin, ...]:
+        """Every margin that a cell of the metric may be held against."""
+        common = self.margins.get(metric)
+        own = tuple(own.margin for own in self.own_margins if own.metric == metric)
+        return own if common is None else (common, *own)
+
+    def _log_scale(self, metric: MetricInfo) -> bool:
+        return any(margin.on_log_scale(metric) for margin in self._margins_of(metric.name))
+
+    def _check(self, tables: Sequence[tuple[PairTable, Sequence[CohortRows]]]) -> None:
         metrics: dict[str, MetricInfo] = {}
-        for sample in samples:
-            name = sample.metric.name
-            if metrics.setdefault(name, sample.metric) != sample.metric:
-                raise ValueError(f"two different metrics are named {name!r}")
-            if sample.cohort in groups.setdefault(name, {}):
-                raise ValueError(f"two samples of {name}[{sample.cohort.name}]")
-            groups[name][sample.cohort] = sample
+        for table, cohorts in tables:
+            metric = table.metric
+            if metric.name in metrics:
+                raise ValueError(f"two tables of one metric, {metric.name!r}")
+            metrics[metric.name] = metric
+            seen: set[Cohort] = set()
+            for members in cohorts:
+                if members.cohort in seen:
+                    raise ValueError(f"two samples of {metric.name}[{members.cohort.name}]")
+                seen.add(members.cohort)
+            if table.log_scale != self._log_scale(metric):
+                raise ValueError(f"the columns of {metric.name!r} are on another scale than its margins")
         for name, margin in self.margins.items():
             if name not in metrics:
                 raise ConfigError(
                     f"margins.{name}: nothing was scored for it: {unknown_name('metric', name, metrics)}"
                 )
             margin.check(metrics[name], key=f"margins.{name}")
-        for name, group in groups.items():
-            for cohort in self.declared:
-                group.setdefault(cohort, PairedSample(metric=metrics[name], cohort=cohort, pairs=()))
-        return {name: [group[cohort] for cohort in sorted(group)] for name, group in groups.items()}
+        for own in self.own_margins:
+            key = f"cohort_margins: {own.metric}[{own.cohort.name}]"
+            if own.metric not in metrics:
+                raise ConfigError(f"{key}: {unknown_name('metric', own.metric, metrics)}")
+            own.margin.check(metrics[own.metric], key=key)
+            kinds = {margin.on_log_scale(metrics[own.metric]) for margin in self._margins_of(own.metric)}
+            if len(kinds) > 1:
+                raise ConfigError(
+                    f"{key}: {own.margin.written!r} beside a margin of the other kind; durations are "
+                    "compared in ms or in %, not in both"
+                )
 
-    def _findings(self, samples: Sequence[PairedSample]) -> list[Finding]:
-        metric, margin = samples[0].metric, self.margins.get(samples[0].metric.name)
-        tallies = tally(samples)
-        results = self._results(metric, margin, tallies)
-        applies = any(cell.counts.scored for cell in tallies)
+    def _with_declared(self, cohorts: Sequence[CohortRows]) -> list[CohortRows]:
+        present = {members.cohort: members for members in cohorts}
+        nobody = np.zeros(0, dtype=np.int64)
+        for cohort in self.declared:
+            present.setdefault(cohort, CohortRows(cohort=cohort, rows=nobody))
+        return [present[cohort] for cohort in sorted(present)]
+
+    def _findings(self, table: PairTable, cohorts: Sequence[CohortRows]) -> list[Finding]:
+        metric = table.metric
+        own = {each.cohort: each for each in self.own_margins if each.metric == metric.name}
+        margins = [
+            own[each.cohort].margin if each.cohort in own else self.margins.get(metric.name)
+            for each in cohorts
+        ]
+        tallies = tally(table, cohorts)
+        results = self._results(table, margins, tallies)
+        applies = any(cell.counts.scored for cell in tallies.cells)
         findings = []
-        for sample, cell, result in zip(samples, tallies, results, strict=True):
+        for members, margin, cell, result in zip(cohorts, margins, tallies.cells, results, strict=True):
             counts = cell.counts
             # A metric that suits only some cohorts is no gap in the others; one that suits none is a mistake.
             inapplicable = applies and counts.not_applicable == counts.pairs > 0 and not cell.one_arm_only
             findings.append(
                 Finding(
-                    sample=sample,
+                    metric=metric,
+                    members=members,
                     tally=cell,
                     margin=margin,
-                    gating=margin is not None and sample.gates and not inapplicable,
-                    invalid=why_invalid(cell, metric, margin, result, cap=self.harness_failure_cap),
+                    gating=margin is not None and members.gates and not members.ungated and not inapplicable,
+                    invalid=members.invalid
+                    or self._expired(own.get(members.cohort))
+                    or why_invalid(cell, table, margin, result, cap=self.harness_failure_cap),
                     result=result,
-                    enough=result is not None and counts.clusters >= self.min_clusters,
-                    unchanged=sample.same_by_construction and cell.unchanged,
+                    enough=result is not None
+                    and counts.clusters >= self.min_clusters
+                    and counts.scored >= metric.fewest_calls,
+                    unchanged=members.same_by_construction and cell.unchanged,
+                    own_margin=members.cohort in own,
                 )
             )
         return findings
 
+    def _expired(self, own: OwnMargin | None) -> str:
+        if own is None or self.today <= own.until:
+            return ""
+        return (
+            f"its own margin {own.margin.written} held until {own.until.isoformat()}; renew it with a "
+            "reason, or remove it"
+        )
+
     def _results(
-        self, metric: MetricInfo, margin: Margin | None, tallies: Sequence[Tally]
+        self, table: PairTable, margins: Sequence[Margin | None], tallies: Tallies
     ) -> list[PairedResult | None]:
-        """One result per tally, from a single pass over all that can be measured."""
-        results: list[PairedResult | None] = [None] * len(tallies)
-        measurable = [i for i, cell in enumerate(tallies) if cell.measurable]
-        if not measurable:
+        """One result per cell, from a single pass over all that can be measured."""
+        results: list[PairedResult | None] = [None] * len(margins)
+        measurable = np.array([cell.measurable for cell in tallies.cells], dtype=np.bool_)
+        if not measurable.any():
             return results
-        x_b, n_b, x_c, n_c = (np.concatenate([tallies[i].sums[arm] for i in measurable]) for arm in range(4))
-        cell = np.repeat(np.arange(len(measurable)), [len(tallies[i].sums.cell) for i in measurable])
-        found = paired_test(
-            ClusterSums(x_b, n_b, x_c, n_c, cell),
-            len(measurable),
-            yes_no=metric.yes_no,
-            margin=margin.terms(metric) if margin is not None else None,
-            step=STEP[metric.unit],
+        measured: list[int] = np.flatnonzero(measurable).tolist()
+        kept, number = measurable[tallies.sums.cell], np.cumsum(measurable) - 1
+        x_b, n_b, x_c, n_c = (array[kept] for array in tallies.sums[:4])
+        found = (paired_test if table.paired else unpaired_test)(
+            ClusterSums(x_b, n_b, x_c, n_c, number[tallies.sums.cell[kept]]),
+            len(measured),
+            yes_no=table.metric.yes_no,
+            margin=_terms([margins[i] for i in measured], table.metric),
+            step=LOG_STEP if table.log_scale else STEP[table.metric.unit],
             level=self.level,
             alpha=self.alpha,
         )
-        for i, result in zip(measurable, found, strict=True):
-            results[i] = result
+        for i, result in zip(measured, found, strict=True):
+            results[i] = from_log_scale(result) if table.log_scale else result
         return results
 
     def _verdict(self, finding: Finding) -> Verdict:
         outcome, flags = decide(finding, alpha=self.alpha)
-        sample, margin = finding.sample, finding.margin
+        margin = finding.margin
         return Verdict(
-            metric=sample.metric,
-            cohort=sample.cohort,
+            metric=finding.metric,
+            cohort=finding.members.cohort,
             outcome=outcome,
             reason=reason(finding, outcome, level=self.level, min_clusters=self.min_clusters),
             gating=finding.gating,
@@ -161,10 +241,11 @@ class CohortGate:
             estimate=self._estimate(finding),
             counts=finding.tally.counts,
             flags=flags,
+            undecided_blocks=self.undecided_blocks,
         )
 
     def _estimate(self, finding: Finding) -> Estimate | NoEstimate:
-        result, metric = finding.result, finding.sample.metric
+        result, metric = finding.result, finding.metric
         if result is None:
             return NoEstimate(reason=why_unmeasured(finding.tally))
         rates, (low, high) = (result.baseline, result.candidate), (result.lower, result.upper)
@@ -186,3 +267,11 @@ class CohortGate:
             detectable=result.detectable,
             clusters_needed=max(result.clusters_needed, self.min_clusters) if finding.margin else 0,
         )
+
+
+def _terms(margins: Sequence[Margin | None], metric: MetricInfo) -> MarginTerms | None:
+    """The margins of the cells as arrays; ``None`` where no cell has one."""
+    if not any(margins):
+        return None
+    terms = [MarginTerms(1.0, 0.0) if margin is None else margin.terms(metric) for margin in margins]
+    return MarginTerms(np.array([each.factor for each in terms]), np.array([each.shift for each in terms]))

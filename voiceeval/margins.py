@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
+from voiceeval.cohort import Cohort
 from voiceeval.errors import ConfigError, unknown_name
 from voiceeval.score import Direction, MetricInfo
 from voiceeval.statistics.paired_test import MarginTerms
@@ -86,13 +89,31 @@ class Margin:
                 f"{metric.unit}; write {_EXAMPLES[metric.unit]}"
             )
 
+    def on_log_scale(self, metric: MetricInfo) -> bool:
+        """Whether geometric means are compared: durations, when the margin is a part of the baseline's."""
+        return self.relative and metric.timing and metric.unit == "ms"
+
     def terms(self, metric: MetricInfo) -> MarginTerms:
         """What the contrast of numerators turned so that + is worse is held against."""
+        if self.on_log_scale(metric):
+            return MarginTerms(1.0, math.log1p(self.amount))
         if not self.relative:
             return MarginTerms(1.0, self.amount)
         # Where higher is better and rates have no complement, the numerators were negated.
         negated = metric.direction is Direction.HIGHER_IS_BETTER and metric.unit != "share"
         return MarginTerms(1 - self.amount if negated else 1 + self.amount, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnMargin:
+    """A margin that one cohort has in place of the metric's."""
+
+    metric: str
+    cohort: Cohort
+    margin: Margin
+    reason: str
+    until: date
+    """The last day on which it holds; after it the cell cannot be judged until somebody decides again."""
 
 
 def parse_margins(

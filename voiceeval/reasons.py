@@ -74,6 +74,20 @@ def people(number: int) -> str:
     return f"{number} speaker{'' if number == 1 else 's'}"
 
 
+def fewest(metric: MetricInfo, cell: Tally, min_clusters: int) -> str:
+    """``8 speakers``, or ``59 calls`` where those are what is missing."""
+    if cell.counts.clusters >= min_clusters and cell.counts.scored < metric.fewest_calls:
+        return f"{metric.fewest_calls} calls"
+    return people(min_clusters)
+
+
+def why_it_only_reports(finding: Finding) -> str:
+    """Why a cell cannot fail the run."""
+    if finding.margin is None:
+        return "no margin is set, so it only reports"
+    return f"it only reports: {finding.members.ungated}" if finding.members.ungated else "it only reports"
+
+
 def why_unmeasured(cell: Tally) -> str:
     """Why a cell has no estimate."""
     counts = cell.counts
@@ -92,7 +106,7 @@ def reason(finding: Finding, outcome: Outcome, *, level: float, min_clusters: in
     """The sentence of a verdict: what was found, against which margin, and what more it would take."""
     if finding.invalid:
         return finding.invalid
-    metric, margin, result = finding.sample.metric, finding.margin, finding.result
+    metric, margin, result = finding.metric, finding.margin, finding.result
     clauses = [
         f"critical scenario {name!r}: the baseline passed all {calls} calls, the candidate none"
         for name, calls in finding.tally.severe
@@ -106,9 +120,9 @@ def reason(finding: Finding, outcome: Outcome, *, level: float, min_clusters: in
     if finding.tested and (outcome is Outcome.REGRESSED or unproven):
         clauses.append(f"adjusted p {p_words(finding.p_adjusted)}")
     if outcome is Outcome.INCONCLUSIVE and not finding.enough:
-        clauses.append(f"a verdict takes at least {people(min_clusters)}")
+        clauses.append(f"a verdict takes at least {fewest(metric, finding.tally, min_clusters)}")
     elif outcome is Outcome.INCONCLUSIVE and result is not None and margin is not None:
         clauses.append(what_it_would_take(margin, result, metric, fewest=min_clusters))
     if not finding.gating:
-        clauses.append("no margin is set, so it only reports" if margin is None else "it only reports")
+        clauses.append(why_it_only_reports(finding))
     return "; ".join([*clauses, *left_out(finding.tally)])

@@ -136,10 +136,16 @@ class Verdict:
     ``overall improved``, ``severity`` …"""
     waiver: Waiver | None = None
     """Why it does not block although it regressed; ``None`` everywhere else."""
+    undecided_blocks: bool = True
+    """Whether it blocks a release when it is inconclusive; a project's settings may say that it does not."""
 
     def blocks(self, policy: Policy) -> bool:
         """Whether it fails the run: a gating cell with a blocking outcome that nobody answers for."""
-        return self.gating and self.waiver is None and self.outcome.blocks(policy)
+        if not self.gating or self.waiver is not None:
+            return False
+        if self.outcome is Outcome.INCONCLUSIVE and not self.undecided_blocks:
+            return False
+        return self.outcome.blocks(policy)
 
     @property
     def id(self) -> str:

@@ -49,10 +49,13 @@ ROUNDING = 1e-10
 
 
 class MarginTerms(NamedTuple):
-    """A margin as the contrast takes it: candidate − factor · baseline − shift below 0 is within it."""
+    """A margin as the contrast takes it: candidate − factor · baseline − shift below 0 is within it.
 
-    factor: float
-    shift: float
+    For all cells, or arrays of shape ``(cells,)``.
+    """
+
+    factor: float | FloatArray
+    shift: float | FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +112,7 @@ def paired_test(
 
     Args:
         sums: oriented so that more is worse; at least two clusters and a denominator in each cell and arm.
-        cells: how many cells ``sums.cell`` names.
+        cells: how many cells ``sums.cell`` names, in ascending order.
         yes_no: numerators count failures of denominators that count calls.
         margin: what is tolerated, if anything was said.
         step: the smallest change of one call's numerator (ratio metrics).
@@ -117,23 +120,28 @@ def paired_test(
         alpha: one-sided level, for power.
 
     Raises:
-        ValueError: as ``clustered_contrast``.
+        ValueError: as ``clustered_contrast``; cells out of order.
     """
+    if bool(np.any(np.diff(sums.cell) < 0)):
+        raise ValueError("the clusters must stand by cell, in ascending order")
     plain = clustered_contrast(sums, cells, correction="CR2")
     kind = _kinds(sums, plain, yes_no=yes_no, step=step, level=level)
     lower, upper = _bounds(plain, kind, yes_no=yes_no, level=level)
     p_worse = _p_worse(plain, kind)
     detectable = _detectable(plain, kind, (lower, upper), level=level, alpha=alpha)
     terms = margin or MarginTerms(1.0, 0.0)
-    tolerated = terms.shift + (terms.factor - 1) * plain.baseline
+    factor, shift = (np.broadcast_to(np.asarray(term, dtype=np.float64), (cells,)) for term in terms)
+    tolerated = shift + (factor - 1) * plain.baseline
     excess_upper, spread = upper - tolerated, plain
-    if terms.factor != 1:
-        spread = clustered_contrast(sums, cells, factor=terms.factor, shift=terms.shift, correction="CR2")
+    if bool(np.any(factor != 1)):
+        spread = clustered_contrast(sums, cells, factor=factor, shift=shift, correction="CR2")
         by_t = t_bounds(spread, level)[1]
         no_t = kind.single | kind.still | kind.sparse | _is_still(spread)
         # The baseline's own error counts as well; where t is not to be trusted, the wider bound holds.
-        excess_upper = np.where(no_t, np.maximum(by_t, excess_upper), by_t)
+        by_t = np.where(no_t, np.maximum(by_t, excess_upper), by_t)
+        excess_upper = np.where(factor != 1, by_t, excess_upper)
     needed = np.zeros(cells, dtype=np.int64)
+    starts = np.searchsorted(sums.cell, np.arange(cells + 1))
     if margin is not None:
         needed = _needed(spread, kind, detectable, tolerated, alpha=alpha)
     return tuple(
@@ -150,7 +158,7 @@ def paired_test(
             detectable=float(detectable[i]),
             clusters_needed=int(needed[i]),
             clusters=int(plain.clusters[i]),
-            method=_method(sums, plain, kind, i, yes_no=yes_no),
+            method=_method(sums, plain, kind, i, slice(starts[i], starts[i + 1]), yes_no=yes_no),
         )
         for i in range(cells)
     )
@@ -235,8 +243,13 @@ def _needed(
     return np.where(tolerated > 0, needed, 0)
 
 
-def _method(sums: ClusterSums, plain: Contrast, kind: _Cells, i: int, *, yes_no: bool) -> str:
-    """The test in words."""
+def _of(sums: ClusterSums, mine: slice) -> ClusterSums:
+    x_b, n_b, x_c, n_c, cell = sums
+    return ClusterSums(x_b[mine], n_b[mine], x_c[mine], n_c[mine], cell[mine])
+
+
+def _method(sums: ClusterSums, plain: Contrast, kind: _Cells, i: int, mine: slice, *, yes_no: bool) -> str:
+    """The test in words; ``mine`` are the clusters of cell ``i``."""
     clusters = int(plain.clusters[i])
     if kind.single[i]:
         discordant = int(kind.worse[i] + kind.better[i])
@@ -248,7 +261,6 @@ def _method(sums: ClusterSums, plain: Contrast, kind: _Cells, i: int, *, yes_no:
     else:
         words = f"cluster-t, {float(plain.df[i]):.1f}".removesuffix(".0") + " df"
     if clusters in SIGN_FLIP_CLUSTERS and kind.worse[i] + kind.better[i] > 0:
-        mine = sums.cell == i
-        p = exact_sign_flip_p(ClusterSums(*(array[mine] for array in sums)))
+        p = exact_sign_flip_p(_of(sums, mine))
         words += f"; exact sign-flip p {p:.4f}"
     return words
