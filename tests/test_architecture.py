@@ -32,6 +32,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("reasons", "gate", "scenario_files", "agents"),
     # Orchestration.
     ("engines", "design", "scenario_schemas", "experiment", "execution", "reports"),
+    ("run_fingerprint", "stored_baseline"),
     # Entry points.
     (
         "settings",

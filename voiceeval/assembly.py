@@ -25,10 +25,12 @@ from voiceeval.margins import Margin
 from voiceeval.metrics import BUNDLED
 from voiceeval.protocols import Metric, Synthesizer
 from voiceeval.result_store import ResultStore
+from voiceeval.run_fingerprint import unlike_callers
 from voiceeval.run_folder import RunFolder
 from voiceeval.scenario_files import Suite, load_suite
 from voiceeval.settings import TABLE, Part
 from voiceeval.stopwatch import PROCESS
+from voiceeval.stored_baseline import StoredBaseline, Unusable, against, noted, open_stored
 from voiceeval.voices import CallerVoices
 
 DEFAULT_MARGINS: Mapping[str, str] = {
@@ -55,8 +57,13 @@ class Assembled:
     """By caller id; a caller with recordings only has none."""
 
 
-def build(config: Config) -> Assembled:
+def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) -> Assembled:
     """Load and check everything that the settings name, before any call is placed.
+
+    Args:
+        config: The settings.
+        stored: The baseline whose calls are not placed; by default the one that the settings name, if any.
+            An A/A check draws both arms afresh and uses none.
 
     Raises:
         InputError: A file, name, option or setting is wrong.
@@ -69,9 +76,12 @@ def build(config: Config) -> Assembled:
     metrics = score_with(settings.metrics)
     margins = _margins(settings.margins, metrics)
     matrix = suite.matrix if settings.matrix == "suite" else settings.matrix
+    if stored is None and config.stored_baseline and not config.independent_arms:
+        stored = open_stored(config.stored_baseline)
+    baseline = stored.agent if stored else load_agent(config.baseline)
     experiment = Experiment(
         scenarios=suite.scenarios,
-        agents={Arm.BASELINE: load_agent(config.baseline), Arm.CANDIDATE: load_agent(config.candidate)},
+        agents={Arm.BASELINE: baseline, Arm.CANDIDATE: load_agent(config.candidate)},
         planned=plan(suite, matrix=matrix, trials=settings.trials),
         seed=settings.seed,
         independent_arms=config.independent_arms,
@@ -99,6 +109,8 @@ def build(config: Config) -> Assembled:
         },
     )
     _check_cohorts(config, experiment)
+    if stored:
+        experiment = against(stored, experiment)
     return Assembled(config=config, suite=suite, experiment=experiment, voices=_voices(config, suite))
 
 
@@ -140,6 +152,8 @@ def start(config: Config, run: Path, store: Path) -> Place:
 def judge(folder: RunFolder, experiment: Experiment) -> tuple[Judged, dict[str, Call]]:
     """Compare what a run folder holds: its plan, its scenarios, its calls."""
     calls = folder.calls()
+    if experiment.stored and not experiment.not_comparable:
+        experiment = replace(experiment, not_comparable=unlike_callers(experiment.planned, calls))
     return compare(experiment, calls), calls
 
 
@@ -155,7 +169,8 @@ def restored(folder: RunFolder, *, metrics: tuple[str, ...] = ()) -> Experiment:
         margins = {name: text for name, text in config.settings.margins.items() if name in metrics}
         settings = config.settings.model_copy(update={"metrics": metrics, "margins": margins})
         config = replace(config, settings=settings)
-    experiment = build(config).experiment
+    stored = noted(folder)
+    experiment = build(config, stored=stored.baseline if stored else None).experiment
     before: Mapping[str, Any] = folder.manifest["comparison"]["arms"]
     for arm, agent in experiment.agents.items():
         changed = [part for part, was in before[arm]["parts"].items() if agent.parts[part] != was]
@@ -166,6 +181,7 @@ def restored(folder: RunFolder, *, metrics: tuple[str, ...] = ()) -> Experiment:
             )
     return replace(
         experiment,
+        not_comparable=stored.not_comparable if stored else "",
         planned=folder.selected,
         partial=len(folder.selected) < len(folder.planned),
         scenarios=folder.scenarios,

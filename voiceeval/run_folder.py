@@ -7,6 +7,7 @@
     calls/<sha>.json     one file per placed call; it appears whole or not at all
     audio/ab/<digest>.flac
     measured/<pid>.json  what computing took, per process
+    stored_baseline.json the fingerprint of the stored baseline it was compared with, if it was
     gate.json, report/   written at the end, and again by ``voiceeval report``
 
 Any number of processes may add calls at once, and all of them may be killed at any instant: what is in the
@@ -64,17 +65,25 @@ class RunFolder:
                 "placed earlier are never judged with it. Choose another one, or re-score that run with "
                 f"'voiceeval report {path}'"
             )
+        folder = cls.prepare(path, planned=planned, scenarios=scenarios)
+        # The manifest comes last: a folder without it was killed while it was made, and does not open.
+        folder.write("manifest.json", {"schema_version": SCHEMA_VERSION, **manifest})
+        return folder
+
+    @classmethod
+    def prepare(
+        cls, path: Path, *, planned: Iterable[PlannedCall], scenarios: Mapping[str, Scenario]
+    ) -> RunFolder:
+        """What runs and stored baselines have in common, in a new folder: plan, scenarios, room for calls."""
         try:
             (path / "calls").mkdir(parents=True)
         except OSError as failure:
             raise RunFolderError(f"{path}: cannot be created ({failure.strerror})") from None
         folder = cls(path)
-        folder._write("plan.json", [asdict(call) for call in planned])
-        folder._write(
+        folder.write("plan.json", [asdict(call) for call in planned])
+        folder.write(
             "scenarios.json", {name: item.model_dump(mode="json") for name, item in scenarios.items()}
         )
-        # The manifest comes last: a folder without it was killed while it was made, and does not open.
-        folder._write("manifest.json", {"schema_version": SCHEMA_VERSION, **manifest})
         return folder
 
     @classmethod
@@ -94,13 +103,13 @@ class RunFolder:
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
         """Schema version, settings, and what was compared."""
-        manifest = self._read("manifest.json", TypeAdapter(dict[str, Any]))
+        manifest = self.read("manifest.json", TypeAdapter(dict[str, Any]))
         return dict(manifest)
 
     @cached_property
     def planned(self) -> tuple[PlannedCall, ...]:
         """The planned calls, each to be placed on both arms."""
-        planned: tuple[PlannedCall, ...] = self._read("plan.json", _PLAN)
+        planned: tuple[PlannedCall, ...] = self.read("plan.json", _PLAN)
         return planned
 
     @property
@@ -108,17 +117,17 @@ class RunFolder:
         """The planned calls that were to be placed: all of them, unless `select` was told otherwise."""
         if not (self.path / "selected.json").exists():
             return self.planned
-        ids = set(self._read("selected.json", TypeAdapter(list[str])))
+        ids = set(self.read("selected.json", TypeAdapter(list[str])))
         return tuple(call for call in self.planned if call.id in ids)
 
     def select(self, planned: Iterable[PlannedCall]) -> None:
         """Note that only these planned calls are to be placed."""
-        self._write("selected.json", [call.id for call in planned])
+        self.write("selected.json", [call.id for call in planned])
 
     @cached_property
     def scenarios(self) -> Mapping[str, Scenario]:
         """The scenarios as they were in the run, by id."""
-        scenarios: Mapping[str, Scenario] = self._read("scenarios.json", _SCENARIOS)
+        scenarios: Mapping[str, Scenario] = self.read("scenarios.json", _SCENARIOS)
         return scenarios
 
     @property
@@ -140,6 +149,11 @@ class RunFolder:
     def report(self) -> Path:
         """The folder of the reports for people."""
         return self.path / "report"
+
+    def href(self, digest: str) -> str:
+        """Where a clip lies, relative to the folder; empty where it was not kept."""
+        path = self.audio.path(digest)
+        return path.relative_to(self.path).as_posix() if digest and path.exists() else ""
 
     def add(self, call: Call, *, audio: FlacStore | None = None) -> None:
         """Add a placed call, and the clips it names out of ``audio``.
@@ -182,11 +196,13 @@ class RunFolder:
     def _call_path(self, call_id: str) -> Path:
         return self.path / "calls" / f"{hashlib.sha256(call_id.encode()).hexdigest()[:32]}.json"
 
-    def _write(self, name: str, value: Any) -> None:
+    def write(self, name: str, value: Any) -> None:
+        """Write a JSON file of the folder; it appears whole or not at all."""
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
         write_whole(self.path / name, f"{text}\n".encode())
 
-    def _read(self, name: str, adapter: TypeAdapter[Any]) -> Any:
+    def read(self, name: str, adapter: TypeAdapter[Any]) -> Any:
+        """Read a JSON file of the folder; RunFolderError when it is absent or damaged."""
         try:
             return adapter.validate_json((self.path / name).read_bytes())
         except FileNotFoundError:
