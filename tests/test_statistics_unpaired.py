@@ -174,6 +174,15 @@ def test_a_relative_margin_scales_the_baselines_part() -> None:
     assert found.tolerated == pytest.approx(0.1 * b.mean())
 
 
+def test_every_cell_may_have_a_margin_of_its_own(typical: ClusterSums) -> None:
+    margins = [MarginTerms(1.0, 0.02), MarginTerms(1.1, 0.0)]
+    together = MarginTerms(*(np.array(terms) for terms in zip(*margins, strict=True)))
+    both = joined(typical, typical._replace(cell=typical.cell + 1))
+    assert unpaired_test(both, 2, yes_no=False, margin=together) == tuple(
+        one(typical, margin=margin) for margin in margins
+    )
+
+
 def test_the_clusters_needed_certify_the_margin_when_there_is_no_failure() -> None:
     found = one(arms([0] * 20, 1, [0] * 20, 1), yes_no=True, margin=MarginTerms(1.0, 0.05))
     assert found.clusters_needed == 52

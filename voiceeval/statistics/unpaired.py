@@ -87,14 +87,17 @@ def unpaired_test(
     lower, upper = _bounds(estimate, low, high, b, c, yes_no=yes_no, level=level)
     p_worse = _p_worse(estimate, low, high, b, c)
     terms = margin or MarginTerms(1.0, 0.0)
-    tolerated = terms.shift + (terms.factor - 1) * b.rate
+    factor, shift = (np.broadcast_to(np.asarray(term, dtype=np.float64), (cells,)) for term in terms)
+    tolerated = shift + (factor - 1) * b.rate
     wider = Side(np.maximum(low.se, high.se), np.where(low.se >= high.se, low.df, high.df))
     detectable = smallest_detectable(wider.se, wider.df, alpha=alpha)
     excess_upper, spread = upper - tolerated, wider
-    if terms.factor != 1:
-        spread = _side(c.above, b.below, c, b, factor=terms.factor)
-        scaled = estimate - tolerated + _t(spread.df, level) * spread.se
-        excess_upper = np.where(_sparse(b, c) & yes_no, np.maximum(scaled, excess_upper), scaled)
+    if bool(np.any(factor != 1)):
+        scaled = _side(c.above, b.below, c, b, factor=factor)
+        spread = Side(np.where(factor != 1, scaled.se, wider.se), np.where(factor != 1, scaled.df, wider.df))
+        by_t = estimate - tolerated + _t(scaled.df, level) * scaled.se
+        by_t = np.where(_sparse(b, c) & yes_no, np.maximum(by_t, excess_upper), by_t)
+        excess_upper = np.where(factor != 1, by_t, excess_upper)
     needed = np.zeros(cells, dtype=np.int64)
     if margin is not None:
         needed = _needed(spread, b, c, tolerated, yes_no=yes_no, level=level, alpha=alpha)
@@ -118,7 +121,9 @@ def unpaired_test(
     )
 
 
-def _side(candidate: FloatArray, baseline: FloatArray, c: Arm, b: Arm, *, factor: float = 1.0) -> Side:
+def _side(
+    candidate: FloatArray, baseline: FloatArray, c: Arm, b: Arm, *, factor: float | FloatArray = 1.0
+) -> Side:
     parts = np.stack([candidate**2, (factor * baseline) ** 2])
     return Side(np.sqrt(parts[0] + parts[1]), welch_df(parts, np.stack([c.df, b.df])))
 
