@@ -29,7 +29,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "evaluators",
         "finding",
     ),
-    ("reasons", "gate", "scenario_files", "agents"),
+    ("reasons", "gate", "scenario_files", "agents", "repeats"),
     # Orchestration.
     ("engines", "design", "scenario_schemas", "experiment", "execution", "reports"),
     ("run_fingerprint", "stored_baseline"),
