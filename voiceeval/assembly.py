@@ -16,14 +16,21 @@ from voiceeval.cohort import PlannedCall
 from voiceeval.config import Config
 from voiceeval.design import plan
 from voiceeval.engines.cascade import Cascade
-from voiceeval.errors import ConfigError, HarnessError, RunFolderError, describe, unknown_name
+from voiceeval.errors import ConfigError, HarnessError, RunFolderError, describe
 from voiceeval.execution.placed import Place, Placed
-from voiceeval.experiment import Experiment, Judged, Placer, Slicing, cohorts_of, compare
+from voiceeval.experiment import Experiment, Judged, Placer, Slicing, cohorts_of, compare, judged_metrics
 from voiceeval.gate import CohortGate
+from voiceeval.gate_settings import (
+    check_named_cells,
+    expected_cohorts,
+    margins,
+    own_margins,
+    waivers,
+)
 from voiceeval.kept import KeptStages
-from voiceeval.margins import Margin
 from voiceeval.metrics import BUNDLED
 from voiceeval.protocols import Metric, Synthesizer
+from voiceeval.repeats import repeat_metrics
 from voiceeval.result_store import ResultStore
 from voiceeval.run_fingerprint import unlike_callers
 from voiceeval.run_folder import RunFolder
@@ -33,13 +40,6 @@ from voiceeval.stopwatch import PROCESS
 from voiceeval.stored_baseline import StoredBaseline, Unusable, against, noted, open_stored
 from voiceeval.voices import CallerVoices
 
-DEFAULT_MARGINS: Mapping[str, str] = {
-    "wer": "+2pp",
-    "task_completion": "+5pp",
-    "tool_path": "+5pp",
-    "time_to_first_audio": "+100ms",
-}
-"""Tolerated where a project sets no margins of its own."""
 DEFAULT_REFERENCE: Mapping[str, Any] = {
     "recognizer": {"use": "pocketsphinx"},
     "synthesizer": {"use": "espeak", "voice": "en-us"},
@@ -55,6 +55,8 @@ class Assembled:
     experiment: Experiment
     voices: Mapping[str, Synthesizer]
     """By caller id; a caller with recordings only has none."""
+    stored: StoredBaseline | Unusable | None = None
+    """What stands in for the baseline's calls; ``None`` where they are placed."""
 
 
 def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) -> Assembled:
@@ -74,7 +76,9 @@ def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) ->
     settings = config.settings
     suite = load_suite(config.suite)
     metrics = score_with(settings.metrics)
-    margins = _margins(settings.margins, metrics)
+    infos = [metric.info for metric in metrics]
+    repeated = repeat_metrics(settings.trials, settings.pass_k, scored={info.name for info in infos})
+    held = margins(settings, [*infos, *repeated])
     matrix = suite.matrix if settings.matrix == "suite" else settings.matrix
     if stored is None and config.stored_baseline and not config.independent_arms:
         stored = open_stored(config.stored_baseline)
@@ -92,10 +96,23 @@ def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) ->
             for tags in dict.fromkeys(listed)
         ),
         gate=CohortGate(
-            margins, policy=settings.policy, alpha=settings.alpha, min_clusters=settings.min_clusters
+            held,
+            policy=settings.policy,
+            alpha=settings.alpha,
+            min_clusters=settings.min_clusters,
+            declared=expected_cohorts(settings),
+            own_margins=own_margins(settings),
+            today=config.today,
+            undecided_blocks=settings.inconclusive == "policy",
         ),
         reference=_reference(config),
         policy=settings.policy,
+        waivers=() if config.independent_arms else waivers(settings),
+        today=config.today,
+        trials=settings.trials,
+        pass_k=settings.pass_k,
+        min_clusters=settings.min_clusters,
+        explore_depth=settings.explore_depth,
         facts={
             "suite": suite.name,
             "suite_digest": suite.digest(),
@@ -103,7 +120,9 @@ def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) ->
             "trials": settings.trials,
             "alpha": settings.alpha,
             "min_clusters": settings.min_clusters,
-            "margins": {name: margin.written for name, margin in sorted(margins.items())},
+            "margins": {name: margin.written for name, margin in sorted(held.items())},
+            "cohort_margins": [entry.model_dump(mode="json") for entry in settings.cohort_margins],
+            "expect": {tag: list(values) for tag, values in sorted(settings.expect.items())},
             "cohorts": [list(tags) for tags in settings.cohorts],
             "report_cohorts": [list(tags) for tags in settings.report_cohorts],
         },
@@ -111,7 +130,13 @@ def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) ->
     _check_cohorts(config, experiment)
     if stored:
         experiment = against(stored, experiment)
-    return Assembled(config=config, suite=suite, experiment=experiment, voices=_voices(config, suite))
+    return Assembled(
+        config=config,
+        suite=suite,
+        experiment=experiment,
+        voices=_voices(config, suite),
+        stored=stored,
+    )
 
 
 def score_with(named: tuple[str | Part, ...]) -> tuple[Metric, ...]:
@@ -123,10 +148,16 @@ def score_with(named: tuple[str | Part, ...]) -> tuple[Metric, ...]:
 
 
 def selected(experiment: Experiment, planned: tuple[PlannedCall, ...]) -> Experiment:
-    """The experiment over a part of its planned calls; labelled partial unless it is all of them."""
+    """The experiment over a part of its planned calls; labelled partial unless it is all of them.
+
+    Of a part, no cohort is expected to be there.
+    """
     if len(planned) == len(experiment.planned):
         return experiment
-    return replace(experiment, planned=planned, partial=True)
+    gate = experiment.gate
+    if isinstance(gate, CohortGate):
+        gate = replace(gate, declared=())
+    return replace(experiment, planned=planned, partial=True, gate=gate)
 
 
 def start(config: Config, run: Path, store: Path) -> Place:
@@ -136,8 +167,8 @@ def start(config: Config, run: Path, store: Path) -> Place:
     folder = RunFolder.open(run)
     placer = _placer(assembled, results)
 
-    def place(key: CallKey) -> Placed:
-        call = placer.place(key)
+    def place(key: CallKey, *harness_failures: str) -> Placed:
+        call = replace(placer.place(key), harness_failures=harness_failures)
         try:
             results.flush()
             folder.add(call, audio=results.audio)
@@ -226,23 +257,13 @@ def _reference(config: Config) -> Reference:
     return load_reference(config.settings.reference or DEFAULT_REFERENCE, where, folder=config.folder)
 
 
-def _margins(written: Mapping[str, str], metrics: tuple[Metric, ...]) -> dict[str, Margin]:
-    """The margins, checked against the metrics before any call is placed for them."""
-    infos = {metric.info.name: metric.info for metric in metrics}
-    texts = dict(written) or {name: text for name, text in DEFAULT_MARGINS.items() if name in infos}
-    margins = {}
-    for name, text in texts.items():
-        key = f"{TABLE} margins.{name}"
-        if name not in infos:
-            raise ConfigError(f"{key}: {unknown_name('scored metric', name, infos)}")
-        margins[name] = Margin.parse(text, key=key)
-        margins[name].check(infos[name], key=key)
-    if not margins:
-        raise ConfigError(f"{TABLE} margins: none of the scored metrics has one, so that nothing could fail")
-    return margins
-
-
 def _check_cohorts(config: Config, experiment: Experiment) -> None:
     if not config.settings.cohorts:
         raise ConfigError(f"{TABLE} cohorts: empty, so that nothing could fail; [[]] is everyone together")
-    cohorts_of(experiment)
+    gating = [cohort for cohort, gates, _ in cohorts_of(experiment) if gates]
+    check_named_cells(
+        config.settings,
+        judged_metrics(experiment),
+        [*gating, *expected_cohorts(config.settings)],
+        {tag for call in experiment.planned for tag in call.tags},
+    )

@@ -64,6 +64,19 @@ class StoredBaseline:
         """Its calls and clips."""
         return RunFolder(self.path)
 
+    def take_over(self, run: RunFolder) -> None:
+        """Add its calls to a run, as if they had been placed there.
+
+        Raises:
+            RunFolderError: A call is damaged or absent, or its audio is not what the fingerprint says.
+        """
+        calls = self.folder.calls()
+        for planned, clips in self.fingerprint.audio.items():
+            call = calls.get(f"{planned}/{Arm.BASELINE}")
+            if call is None or caller_clips(call) != clips:
+                raise RunFolderError(f"{self.path}: call {planned} is not the one that was blessed")
+            run.add(call, audio=self.folder.audio)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
