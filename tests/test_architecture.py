@@ -28,14 +28,20 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "voices",
         "evaluators",
         "finding",
+        "estimates",
+        "waivers",
+        "disparity",
+        "quantiles",
     ),
-    ("reasons", "gate", "scenario_files", "agents", "repeats"),
+    ("reasons", "gate", "exploration", "scenario_files", "agents", "repeats"),
+    ("samples",),
     # Orchestration.
     ("engines", "design", "scenario_schemas", "experiment", "execution", "reports"),
-    ("run_fingerprint", "stored_baseline"),
+    ("run_fingerprint", "stored_baseline", "blessing"),
     # Entry points.
     (
         "settings",
+        "gate_settings",
         "config",
         "assembly",
         "pytest_items",
@@ -48,7 +54,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
 )
 ROW = {name: number for number, row in enumerate(ROWS) for name in row}
 VERBS = {"channel", "engines", "stages", "metrics", "statistics", "run_folder", "result_store"}
-ARGUED: dict[tuple[str, str], str] = {}
+ARGUED: dict[tuple[str, str], str] = {
+    ("metrics", "statistics"): "a metric of a tail says how many calls its quantile takes",
+}
 """Imports between verbs that are wanted, with the reason."""
 LATE = "TYPE_CHECKING"
 BANNED = {"utils", "util", "helpers", "helper", "common", "base", "core", "manager", "misc"}

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from voiceeval.agents import Agent, Reference, differences
 from voiceeval.call import AgentStarted, Arm, Call, CallKey, Ending, Heard
-from voiceeval.cohort import Cohort, Pair, PairedSample, PlannedCall, by
+from voiceeval.cohort import Cohort, PlannedCall, by
+from voiceeval.disparity import disparities
 from voiceeval.engines.cascade import unmeasured
 from voiceeval.errors import ConfigError, HarnessError, InputError, describe, unknown_name
+from voiceeval.exploration import explore
 from voiceeval.gate import alarms
 from voiceeval.kept import KeptStages
+from voiceeval.metrics.latency import TimeToFirstAudio
 from voiceeval.metrics.task import judge_task
+from voiceeval.pair_table import table_of
 from voiceeval.protocols import Engine, Gate, Metric
+from voiceeval.quantiles import quantiles
+from voiceeval.repeats import consistency, repeat_metrics
+from voiceeval.samples import CohortCalls, MetricPairs, keys, pairs_of_calls, pairs_of_repeats, samples
 from voiceeval.scenario import Scenario
 from voiceeval.score import Gap, MetricInfo, NotScored, Score
-from voiceeval.verdict import Blame, Comparison, Policy
+from voiceeval.verdict import Blame, Comparison, Exploration, Policy, Verdict, Waiver
+from voiceeval.waivers import waive
+
+__all__ = [
+    "Experiment",
+    "Judged",
+    "Placer",
+    "Slicing",
+    "cohorts_of",
+    "compare",
+    "describe_arm",
+    "judged_metrics",
+    "keys",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +71,17 @@ class Experiment:
     """The baseline's calls were placed in an earlier run, so that no timing of theirs can be gated."""
     not_comparable: str = ""
     """Why nothing can be concluded whatever the calls say, such as a stored baseline of another suite."""
+    waivers: tuple[Waiver, ...] = ()
+    today: date = date.min
+    """The day against which waivers expire."""
+    trials: int = 1
+    """How often every call is placed with each arm."""
+    pass_k: tuple[int, ...] = ()
+    """The k of pass^k and pass@k; none: ``trials``."""
+    min_clusters: int = 8
+    """Speakers without which a cohort is neither gated, ranked nor searched."""
+    explore_depth: int = 0
+    """Tags of an intersection that nobody declared, at most; 0: none is searched."""
     facts: Mapping[str, Any]
     """What else describes the run: the suite's digest, the design, the margins, our version."""
 
@@ -83,15 +115,6 @@ def describe_arm(agent: Agent) -> dict[str, Any]:
         "release_date": agent.release_date,
         "parts": dict(sorted(agent.parts.items())),
     }
-
-
-def keys(planned: tuple[PlannedCall, ...]) -> tuple[CallKey, ...]:
-    """Every call that must exist; the two arms of a planned call stand side by side."""
-    return tuple(
-        CallKey(scenario=call.scenario, caller=call.caller, line=call.line, trial=call.trial, arm=arm)
-        for call in planned
-        for arm in Arm
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,31 +169,83 @@ def compare(experiment: Experiment, calls: Mapping[str, Call]) -> Judged:
 
     A planned call without a record is NotScored(NOT_RUN); it never leaves the table.
     """
+    planned = experiment.planned
     scores = _score_all(experiment, calls)
-    samples = tuple(
-        PairedSample(
-            metric=metric.info,
-            cohort=cohort,
-            pairs=tuple(_pair(call, metric.info.name, scores) for call in members),
-            gates=gates,
-            same_by_construction=_same_by_construction(experiment, metric.info),
+    cohorts = cohorts_of(experiment)
+    repeated = _repeat_metrics(experiment)
+    pairs = [
+        *(pairs_of_calls(metric.info, planned, scores) for metric in experiment.metrics),
+        *(pairs_of_repeats(info, planned, scores) for info in repeated),
+    ]
+    verdicts = experiment.gate.judge(
+        samples(
+            pairs,
+            cohorts,
+            same_by_construction={
+                each.metric.name: _same_by_construction(experiment, each.metric) for each in pairs
+            },
+            stored=experiment.stored,
+            not_comparable=experiment.not_comparable,
         )
-        for cohort, gates, members in cohorts_of(experiment)
-        for metric in experiment.metrics
     )
-    verdicts = experiment.gate.judge(samples)
+    waived = waive(verdicts, experiment.waivers, today=experiment.today, partial=experiment.partial)
     comparison = Comparison(
         manifest=experiment.manifest(),
-        verdicts=verdicts,
+        verdicts=waived.verdicts,
         blames=_blames(experiment, calls),
-        alarms=alarms(verdicts),
+        alarms=alarms(waived.verdicts),
         partial=experiment.partial,
         policy=experiment.policy,
+        faults=waived.faults,
+        disparities=disparities(waived.verdicts, min_clusters=experiment.min_clusters),
+        exploration=_explored(experiment, pairs, waived.verdicts),
+        consistency=consistency(planned, scores, trials=experiment.trials, pass_k=experiment.pass_k)
+        if repeated
+        else (),
+        quantiles=quantiles(
+            [metric.info for metric in experiment.metrics if metric.info.name == TimeToFirstAudio.info.name],
+            [(cohort, members) for cohort, _, members in cohorts],
+            scores,
+        ),
     )
     return Judged(comparison=comparison, scores=scores)
 
 
-def cohorts_of(experiment: Experiment) -> tuple[tuple[Cohort, bool, tuple[PlannedCall, ...]], ...]:
+def judged_metrics(experiment: Experiment) -> tuple[str, ...]:
+    """Names of everything that gets a verdict: the metrics, and what is said of repeats."""
+    return tuple(
+        info.name for info in (*(metric.info for metric in experiment.metrics), *_repeat_metrics(experiment))
+    )
+
+
+def _repeat_metrics(experiment: Experiment) -> tuple[MetricInfo, ...]:
+    scored = {metric.info.name for metric in experiment.metrics}
+    return repeat_metrics(experiment.trials, experiment.pass_k, scored=scored)
+
+
+def _explored(
+    experiment: Experiment, pairs: Sequence[MetricPairs], verdicts: Sequence[Verdict]
+) -> Exploration:
+    """What stands out in intersections that nobody declared, of the metrics that gate."""
+    gating = {verdict.metric.name: verdict for verdict in verdicts if verdict.gating}
+    if experiment.not_comparable or not gating:
+        return Exploration()
+    tables = []
+    for each in pairs:
+        if each.metric.name in gating:
+            mine = each.of(experiment.planned)
+            table, position = table_of(mine, each.metric)
+            ordered = sorted(range(len(mine)), key=lambda i: int(position[i]))
+            tables.append((table, [mine[i].planned.tags for i in ordered]))
+    return explore(
+        tables,
+        declared=[slicing.tags for slicing in experiment.slicings],
+        depth=experiment.explore_depth,
+        min_clusters=experiment.min_clusters,
+    )
+
+
+def cohorts_of(experiment: Experiment) -> tuple[CohortCalls, ...]:
     """Every cohort with whether it gates and its planned calls, in the order of the slicings.
 
     Raises:
@@ -187,7 +262,7 @@ def cohorts_of(experiment: Experiment) -> tuple[tuple[Cohort, bool, tuple[Planne
         for call in experiment.planned:
             for cohort in slicer(call):
                 members.setdefault(cohort, []).append(call)
-        found += [(cohort, slicing.gates, tuple(members[cohort])) for cohort in sorted(members)]
+        found += [CohortCalls(cohort, slicing.gates, tuple(members[cohort])) for cohort in sorted(members)]
     return tuple(found)
 
 
@@ -202,11 +277,6 @@ def _score_all(experiment: Experiment, calls: Mapping[str, Call]) -> dict[tuple[
                 else metric.score(experiment.scenarios[key.scenario], call)
             )
     return scores
-
-
-def _pair(planned: PlannedCall, metric: str, scores: Mapping[tuple[str, str], Score]) -> Pair:
-    sides = {key.arm: scores[key.id, metric] for key in keys((planned,))}
-    return Pair(planned=planned, baseline=sides[Arm.BASELINE], candidate=sides[Arm.CANDIDATE])
 
 
 def _same_by_construction(experiment: Experiment, info: MetricInfo) -> bool:

@@ -10,18 +10,19 @@ import numpy as np
 
 from voiceeval.cohort import Cohort, PairedSample
 from voiceeval.errors import ConfigError, unknown_name
+from voiceeval.estimates import estimate_of
 from voiceeval.finding import Finding, alarms, decide, why_invalid, with_overall_flags
 from voiceeval.margins import Margin, OwnMargin, parse_margins
 from voiceeval.pair_table import CohortRows, PairTable, columns_of
 from voiceeval.reasons import reason, why_unmeasured
-from voiceeval.score import Direction, MetricInfo
+from voiceeval.score import MetricInfo
 from voiceeval.statistics.contrast import ClusterSums
 from voiceeval.statistics.log_ratio import from_log_scale
 from voiceeval.statistics.multiplicity import holm
 from voiceeval.statistics.paired_test import MarginTerms, PairedResult, paired_test
 from voiceeval.statistics.unpaired import unpaired_test
 from voiceeval.tally import Tallies, tally
-from voiceeval.verdict import Estimate, Interval, NoEstimate, Policy, Verdict
+from voiceeval.verdict import Estimate, NoEstimate, Policy, Verdict
 
 __all__ = ["CohortGate", "Margin", "alarms", "parse_margins"]
 
@@ -245,26 +246,14 @@ class CohortGate:
         )
 
     def _estimate(self, finding: Finding) -> Estimate | NoEstimate:
-        result, metric = finding.result, finding.metric
+        result = finding.result
         if result is None:
             return NoEstimate(reason=why_unmeasured(finding.tally))
-        rates, (low, high) = (result.baseline, result.candidate), (result.lower, result.upper)
-        difference = result.worse_by
-        if metric.direction is Direction.HIGHER_IS_BETTER:
-            whole = 1.0 if metric.unit == "share" else 0.0
-            rates = (whole - result.baseline, whole - result.candidate)
-            # Adding 0.0 turns a negative zero into the one that people write.
-            difference, low, high = -difference + 0.0, -high + 0.0, -low + 0.0
-        return Estimate(
-            baseline=rates[0],
-            candidate=rates[1],
-            difference=difference,
-            worse_by=result.worse_by,
-            interval=Interval(lower=low, upper=high, level=self.level),
-            p_worse=result.p_worse,
+        return estimate_of(
+            result,
+            finding.metric,
+            level=self.level,
             p_adjusted=finding.p_adjusted if finding.tested else result.p_worse,
-            method=result.method,
-            detectable=result.detectable,
             clusters_needed=max(result.clusters_needed, self.min_clusters) if finding.margin else 0,
         )
 

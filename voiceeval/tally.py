@@ -78,9 +78,7 @@ def tally(table: PairTable, cohorts: Sequence[CohortRows]) -> Tallies:
     sums = _cluster_sums(table, members)
     severe = _severe(table, members) if table.metric.yes_no else {}
     coded = _coded(table, members)
-    clusters = np.bincount(sums.cell, minlength=members.cells)
-    arms = [np.bincount(sums.cell, weights=sums[arm], minlength=members.cells) > 0 for arm in (1, 3)]
-    enough = (clusters >= 2) & arms[0] & arms[1]
+    clusters, enough = _enough(sums, members.cells, paired=table.paired)
     return Tallies(
         tuple(
             _tally(coded[i], clusters=int(clusters[i]), measurable=bool(enough[i]), severe=severe.get(i, ()))
@@ -88,6 +86,16 @@ def tally(table: PairTable, cohorts: Sequence[CohortRows]) -> Tallies:
         ),
         sums,
     )
+
+
+def _enough(sums: ClusterSums, cells: int, *, paired: bool) -> tuple[IntArray, NDArray[np.bool_]]:
+    """Speakers of each cell (without pairs: of the arm that has fewer), and whether they can be compared."""
+    scored = [per_cell((n > 0).astype(np.float64), sums.cell, cells) for n in (sums[1], sums[3])]
+    fewer = np.minimum(scored[0], scored[1])
+    if not paired:
+        return fewer.astype(np.int64), fewer >= 2
+    clusters = np.bincount(sums.cell, minlength=cells)
+    return clusters, (clusters >= 2) & (fewer > 0)
 
 
 def _cluster_sums(table: PairTable, members: _Memberships) -> ClusterSums:

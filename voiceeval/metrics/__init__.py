@@ -12,7 +12,7 @@ from types import MappingProxyType
 from voiceeval.call import Stage
 from voiceeval.metrics.cost import CostPerCompletedCall
 from voiceeval.metrics.entities import EntityErrorRate
-from voiceeval.metrics.latency import STAGE_DURATIONS, TimeToFirstAudio
+from voiceeval.metrics.latency import STAGE_DURATIONS, SlowReplies, TimeToFirstAudio
 from voiceeval.metrics.round_trip import RoundTripExcess, RoundTripWordErrorRate
 from voiceeval.metrics.task import TaskCompletion, TaskJudgement, completes, judge_task
 from voiceeval.metrics.tool_path import ToolPathGivenWords, ToolPathTaken
@@ -29,6 +29,8 @@ BUNDLED: Mapping[str, Callable[[], Metric]] = MappingProxyType(
         "tool_path": ToolPathTaken,
         "tool_path_given_words": ToolPathGivenWords,
         "time_to_first_audio": TimeToFirstAudio,
+        "slow_replies": SlowReplies,
+        "very_slow_replies": lambda: SlowReplies(limit_ms=4000, quantile=0.99, name="very_slow_replies"),
         "endpointing_ms": STAGE_DURATIONS[Stage.ENDPOINTING],
         "recognizer_ms": STAGE_DURATIONS[Stage.RECOGNIZER],
         "dialogue_ms": STAGE_DURATIONS[Stage.DIALOGUE],
@@ -45,6 +47,7 @@ __all__ = [
     "EntityErrorRate",
     "RoundTripExcess",
     "RoundTripWordErrorRate",
+    "SlowReplies",
     "TaskCompletion",
     "TaskJudgement",
     "TimeToFirstAudio",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from voiceeval.audio import Milliseconds
 from voiceeval.call import (
@@ -21,9 +22,11 @@ from voiceeval.call import (
     Turn,
     turns,
 )
+from voiceeval.errors import ConfigError
 from voiceeval.metrics.gaps import agent_failed, failure, harness_failed, nothing_to_look_at
 from voiceeval.scenario import Scenario
 from voiceeval.score import Direction, MetricInfo, Ratio, Score, Scored
+from voiceeval.statistics.tails import fewest_for_quantile
 
 _WHAT_SHAPES_A_CALL = ("recognizer", "dialogue", "tools", "endpointing", "greeting")
 """Parts that decide which turns there are, and so what every duration is a duration of."""
@@ -52,6 +55,7 @@ class TimeToFirstAudio:
         "over spoken turns; a missing reply counts as 10 s.",
         unit="ms",
         direction=Direction.LOWER_IS_BETTER,
+        timing=True,
         depends_on=(*_WHAT_SHAPES_A_CALL, "synthesizer", "latency"),
     )
 
@@ -60,34 +64,99 @@ class TimeToFirstAudio:
         del scenario  # simulated time is in the events
         if call.ending is Ending.HARNESS_FAILED:
             return harness_failed()
-        observations: list[Ratio] = []
-        evidence: list[str] = []
-        for turn in turns(call.events):
-            if not _caller_spoke(turn):
-                continue
-            waited_ms = self._waited_ms(turn)
-            if waited_ms is None and _caller_was_done(turn):
-                continue
-            censored = waited_ms is None or waited_ms > self.limit_ms
-            shown_ms = self.limit_ms if waited_ms is None else min(waited_ms, self.limit_ms)
-            observations.append(Ratio(shown_ms, 1))
-            note = "" if not censored else " (no reply)" if waited_ms is None else " (later than the limit)"
-            evidence.append(f"turn {turn.number}: {shown_ms} ms{note}")
-        if not observations and call.ending is Ending.AGENT_FAILED:
-            observations.append(Ratio(self.limit_ms, 1))
-            evidence.append(f"{self.limit_ms} ms (no reply: the agent failed, {failure(call)})")
-        if not observations:
+        waits = _waits(call, self.limit_ms)
+        if not waits:
             return nothing_to_look_at(call, "the caller said nothing that waits for a reply")
-        return Scored(observations=tuple(observations), evidence=tuple(evidence))
+        return Scored(
+            observations=tuple(Ratio(wait.ms, 1) for wait in waits),
+            evidence=tuple(wait.words for wait in waits),
+        )
 
-    def _waited_ms(self, turn: Turn) -> Milliseconds | None:
-        """None where no reply came."""
-        replied, stopped = turn.first("agent_started"), turn.first("caller_stopped")
-        if not isinstance(replied, AgentStarted):
-            return None
-        if not isinstance(stopped, CallerStopped):
-            return 0  # the agent spoke, and the caller never got to the end
-        return max(0, replied.at_ms - stopped.at_ms)
+
+class SlowReplies:
+    """The tail of the waiting times: 1 for a turn that waited longer than the limit, one observation a turn.
+
+    How many turns wait longer than the 95th percentile that a team allows itself is a share, and is compared
+    like any other: the percentiles themselves have no honest interval in small cohorts. Turns and missing
+    replies are counted as in ``TimeToFirstAudio``.
+    """
+
+    def __init__(
+        self, limit_ms: Milliseconds = 2000, quantile: float = 0.95, name: str = "slow_replies"
+    ) -> None:
+        """A limit on the wait, the quantile it is meant for, and the metric's name.
+
+        The quantile decides how many calls a cohort needs before the metric gates in it: so many that the
+        longest of them lies above the quantile with 95 % probability (59 for 0.95, 299 for 0.99).
+        """
+        if limit_ms <= 0 or limit_ms >= TimeToFirstAudio.limit_ms:
+            raise ConfigError(
+                f"{name}: limit_ms: given {limit_ms}; allowed: above 0 and below "
+                f"{TimeToFirstAudio.limit_ms}, where waiting is censored"
+            )
+        if not 0.5 <= quantile < 1:
+            raise ConfigError(f"{name}: quantile: given {quantile}; allowed: from 0.5 to below 1")
+        self.limit_ms = limit_ms
+        self.info = MetricInfo(
+            name=name,
+            version=1,
+            title=f"Replies later than {limit_ms / 1000:g} s",
+            definition=f"Share of spoken turns in which the agent's first audible sample comes more than "
+            f"{limit_ms} ms after the caller's last, or not at all; a limit for the p{100 * quantile:g}.",
+            unit="share",
+            direction=Direction.LOWER_IS_BETTER,
+            yes_no=True,
+            timing=True,
+            fewest_calls=fewest_for_quantile(quantile),
+            depends_on=TimeToFirstAudio.info.depends_on,
+        )
+
+    def score(self, scenario: Scenario, call: Call) -> Score:
+        """Score one call."""
+        del scenario
+        if call.ending is Ending.HARNESS_FAILED:
+            return harness_failed()
+        waits = _waits(call, TimeToFirstAudio.limit_ms)
+        if not waits:
+            return nothing_to_look_at(call, "the caller said nothing that waits for a reply")
+        return Scored(
+            observations=tuple(Ratio(int(wait.ms > self.limit_ms), 1) for wait in waits),
+            evidence=tuple(wait.words for wait in waits),
+        )
+
+
+class _Wait(NamedTuple):
+    """How long one turn waited for its reply, at most the limit."""
+
+    ms: Milliseconds
+    words: str
+
+
+def _waits(call: Call, limit_ms: Milliseconds) -> list[_Wait]:
+    waits = []
+    for turn in turns(call.events):
+        if not _caller_spoke(turn):
+            continue
+        waited_ms = _waited_ms(turn)
+        if waited_ms is None and _caller_was_done(turn):
+            continue
+        censored = waited_ms is None or waited_ms > limit_ms
+        shown_ms = limit_ms if waited_ms is None else min(waited_ms, limit_ms)
+        note = "" if not censored else " (no reply)" if waited_ms is None else " (later than the limit)"
+        waits.append(_Wait(shown_ms, f"turn {turn.number}: {shown_ms} ms{note}"))
+    if not waits and call.ending is Ending.AGENT_FAILED:
+        waits.append(_Wait(limit_ms, f"{limit_ms} ms (no reply: the agent failed, {failure(call)})"))
+    return waits
+
+
+def _waited_ms(turn: Turn) -> Milliseconds | None:
+    """None where no reply came."""
+    replied, stopped = turn.first("agent_started"), turn.first("caller_stopped")
+    if not isinstance(replied, AgentStarted):
+        return None
+    if not isinstance(stopped, CallerStopped):
+        return 0  # the agent spoke, and the caller never got to the end
+    return max(0, replied.at_ms - stopped.at_ms)
 
 
 def _caller_spoke(turn: Turn) -> bool:
@@ -157,6 +226,7 @@ def _info(stage: Stage, definition: str, *, adds: tuple[str, ...]) -> MetricInfo
         definition=definition,
         unit="ms",
         direction=Direction.LOWER_IS_BETTER,
+        timing=True,
         depends_on=(*_WHAT_SHAPES_A_CALL, *adds),
     )
 

@@ -1,0 +1,127 @@
+"""From the settings to what the gate is made of: margins, waivers, expected cohorts."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+
+from voiceeval.cohort import Cohort
+from voiceeval.errors import ConfigError, unknown_name
+from voiceeval.margins import Margin, OwnMargin
+from voiceeval.score import MetricInfo
+from voiceeval.settings import TABLE, Settings
+from voiceeval.verdict import Waiver
+
+DEFAULT_MARGINS: Mapping[str, str] = {
+    "wer": "+2pp",
+    "task_completion": "+5pp",
+    "tool_path": "+5pp",
+    "time_to_first_audio": "+100ms",
+}
+"""Tolerated where a project sets no margins of its own."""
+
+
+def margins(settings: Settings, metrics: Iterable[MetricInfo]) -> dict[str, Margin]:
+    """The margins by metric, checked before any call is placed for them.
+
+    Raises:
+        ConfigError: an unknown metric, an unreadable margin or one in another unit, or no margin at all.
+    """
+    infos = {metric.name: metric for metric in metrics}
+    written = dict(settings.margins) or {
+        name: text for name, text in DEFAULT_MARGINS.items() if name in infos
+    }
+    found = {}
+    for name, text in written.items():
+        key = f"{TABLE} margins.{name}"
+        if name not in infos:
+            raise ConfigError(f"{key}: {unknown_name('scored metric', name, infos)}")
+        found[name] = Margin.parse(text, key=key)
+        found[name].check(infos[name], key=key)
+    if not found and not settings.cohort_margins:
+        raise ConfigError(f"{TABLE} margins: none of the scored metrics has one, so that nothing could fail")
+    return found
+
+
+def own_margins(settings: Settings) -> tuple[OwnMargin, ...]:
+    """The margins of single cohorts.
+
+    Raises:
+        ConfigError: an unreadable margin, or two of one metric and cohort.
+    """
+    found: dict[tuple[str, Cohort], OwnMargin] = {}
+    for number, written in enumerate(settings.cohort_margins):
+        key, cohort = f"{TABLE} cohort_margins[{number}]", Cohort.of(written.cohort)
+        if (written.metric, cohort) in found:
+            raise ConfigError(f"{key}: {written.metric}[{cohort.name}] has a margin of its own already")
+        found[written.metric, cohort] = OwnMargin(
+            metric=written.metric,
+            cohort=cohort,
+            margin=Margin.parse(written.margin, key=f"{key}.margin"),
+            reason=written.reason,
+            until=written.until,
+        )
+    return tuple(found.values())
+
+
+def waivers(settings: Settings) -> tuple[Waiver, ...]:
+    """The waivers, in the order in which they are written."""
+    return tuple(
+        Waiver(
+            metric=written.metric,
+            cohort=Cohort.of(written.cohort),
+            owner=written.owner,
+            reason=written.reason,
+            expires=written.expires,
+        )
+        for written in settings.waivers
+    )
+
+
+def expected_cohorts(settings: Settings) -> tuple[Cohort, ...]:
+    """Every gating cohort whose tags all have values that are expected to occur."""
+    return tuple(
+        Cohort(tuple(sorted(zip(tags, values, strict=True))))
+        for tags in dict.fromkeys(tuple(dict.fromkeys(slicing)) for slicing in settings.cohorts)
+        if tags and all(tag in settings.expect for tag in tags)
+        for values in product(*(settings.expect[tag] for tag in tags))
+    )
+
+
+def check_named_cells(
+    settings: Settings, metrics: Iterable[str], cohorts: Sequence[Cohort], tags: Iterable[str]
+) -> None:
+    """Whether everything that settings name by metric, cohort or tag exists.
+
+    Args:
+        settings: as they hold for the run.
+        metrics: names of what is judged.
+        cohorts: those that gate, the expected ones included.
+        tags: of the planned calls.
+
+    Raises:
+        ConfigError: a cohort margin or waiver of a cell that does not exist, or an expected tag that no call
+            has; the message names the key and the nearest cell.
+    """
+    known_metrics, known_tags = sorted(metrics), sorted(tags)
+    for tag in settings.expect:
+        if tag not in known_tags:
+            raise ConfigError(f"{TABLE} expect: {unknown_name('cohort tag', tag, known_tags)}")
+    names = {cohort.name for cohort in cohorts}
+    named = [
+        *(
+            (f"cohort_margins[{i}]", each.metric, each.cohort)
+            for i, each in enumerate(settings.cohort_margins)
+        ),
+        *((f"waivers[{i}]", each.metric, each.cohort) for i, each in enumerate(settings.waivers)),
+    ]
+    for entry, metric, tags_given in named:
+        if metric not in known_metrics:
+            problem = unknown_name("scored metric", metric, known_metrics)
+            raise ConfigError(f"{TABLE} {entry}.metric: {problem}")
+        given = Cohort.of(tags_given).name
+        if given not in names:
+            near = difflib.get_close_matches(given, sorted(names), n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise ConfigError(f"{TABLE} {entry}.cohort: no gating cohort is {given}.{hint}")
