@@ -260,6 +260,9 @@ class Call:
     ending: Ending
     failure: str = ""
     """For a call that did not complete: what failed, by type and place, without its text."""
+    harness_failures: tuple[str, ...] = ()
+    """Why earlier attempts at this call failed for a reason of ours, oldest first, told as ``failure`` is;
+    empty for a call that was placed once. Attempts share the call's seed: a retry is no fresh draw."""
     final_state: Mapping[str, JsonValue]
     """The tools' world when the call ended."""
     usage: Usage

@@ -3,6 +3,9 @@
 A worker is handed one chunk of calls at a time and reports each call as it ends. Which stage a worker is in
 stands in one byte of shared memory, so that a call given up can be blamed on the agent when it was the agent
 that did not come back.
+
+A call that we failed to measure is placed again, before any call that waits: in a fresh worker when the last
+one died or was killed, in whichever is idle otherwise.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import Any
 
 from voiceeval.call import CallKey, Ending, Stage
 from voiceeval.errors import HarnessError, InputError, describe
-from voiceeval.execution.placed import Placed, Start
+from voiceeval.execution.placed import Attempt, Placed, Start
 from voiceeval.stopwatch import PROCESS, Deadline
 
 STAGES = tuple(Stage)
@@ -41,7 +44,7 @@ class _Worker:
     deadline: Deadline
     """For getting ready, then for the call being placed."""
     ready: bool = False
-    chunk: deque[CallKey] = field(default_factory=deque)
+    chunk: deque[Attempt] = field(default_factory=deque)
     """Calls handed over and not reported; the first of them is being placed."""
 
 
@@ -51,13 +54,15 @@ class Pool:
     Args:
         start: Makes the function that places one call; it runs in each worker, once.
         workers: How many processes at most.
-        limit_s: How long one call may take, on the wall clock, before its worker is killed.
+        limit_s: How long one attempt at a call may take, on the wall clock, before its worker is killed.
+        retries: How often a call that we failed to measure is placed again.
     """
 
-    def __init__(self, start: Start, *, workers: int, limit_s: float) -> None:
+    def __init__(self, start: Start, *, workers: int, limit_s: float, retries: int = 0) -> None:
         self._start = start
         self._most = workers
         self._limit_s = limit_s
+        self._retries = retries
         self._workers: list[_Worker] = []
         self._failed_starts = 0
 
@@ -77,7 +82,7 @@ class Pool:
             InputError: A worker could not be set up, for a reason the user can do something about.
             HarnessError: Workers keep dying before they are ready.
         """
-        waiting = deque(deque(chunk) for chunk in chunks if chunk)
+        waiting = deque(deque(map(Attempt, chunk)) for chunk in chunks if chunk)
         try:
             while waiting or any(worker.chunk for worker in self._workers):
                 self._hand_out(waiting)
@@ -97,7 +102,7 @@ class Pool:
             worker.process.join(timeout=5)
             self._kill(worker)
 
-    def _hand_out(self, waiting: deque[deque[CallKey]]) -> None:
+    def _hand_out(self, waiting: deque[deque[Attempt]]) -> None:
         while waiting:
             idle = next((worker for worker in self._workers if worker.ready and not worker.chunk), None)
             if idle is None:
@@ -121,7 +126,7 @@ class Pool:
         theirs.close()
         return _Worker(process=process, connection=ours, stage=stage, deadline=Deadline.after(START_LIMIT_S))
 
-    def _next_reports(self, waiting: deque[deque[CallKey]]) -> Iterator[Placed]:
+    def _next_reports(self, waiting: deque[deque[Attempt]]) -> Iterator[Placed]:
         left = [worker.deadline.left_s for worker in self._workers if worker.chunk or not worker.ready]
         heard = wait([worker.connection for worker in self._workers], timeout=min(left, default=None))
         for worker in [worker for worker in self._workers if worker.connection in heard]:
@@ -130,7 +135,7 @@ class Pool:
             except (EOFError, OSError):
                 yield from self._died(worker, waiting)
             else:
-                yield from self._understood(worker, message)
+                yield from self._understood(worker, message, waiting)
         for worker in list(self._workers):
             if worker.deadline.left_s > 0:
                 continue
@@ -139,18 +144,18 @@ class Pool:
             if worker.chunk:
                 yield from self._given_up(worker, waiting)
 
-    def _understood(self, worker: _Worker, message: Any) -> Iterator[Placed]:
+    def _understood(self, worker: _Worker, message: Any, waiting: deque[deque[Attempt]]) -> Iterator[Placed]:
         if message == _READY:
             worker.ready = True
             self._failed_starts = 0
         elif isinstance(message, Exception):
             raise message
         else:
-            worker.chunk.popleft()
+            attempt = worker.chunk.popleft()
             worker.deadline = Deadline.after(self._limit_s)
-            yield message
+            yield from self._settled(attempt, message, waiting)
 
-    def _died(self, worker: _Worker, waiting: deque[deque[CallKey]]) -> Iterator[Placed]:
+    def _died(self, worker: _Worker, waiting: deque[deque[Attempt]]) -> Iterator[Placed]:
         worker.process.join(timeout=5)
         code = worker.process.exitcode
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
@@ -158,26 +163,37 @@ class Pool:
             self._failed_starts += 1
             if self._failed_starts >= STARTS_THAT_MAY_FAIL:
                 raise HarnessError(f"worker processes die while they start ({how})")
-        key = worker.chunk.popleft() if worker.chunk else None
+        attempt = worker.chunk.popleft() if worker.chunk else None
         self._take_back(worker, waiting)
-        if key is not None:
-            yield Placed(key, Ending.HARNESS_FAILED, f"the worker process died ({how})", recorded=False)
+        if attempt is not None:
+            failure = f"the worker process died ({how})"
+            placed = Placed(attempt.key, Ending.HARNESS_FAILED, failure, recorded=False)
+            yield from self._settled(attempt, placed, waiting)
 
-    def _given_up(self, worker: _Worker, waiting: deque[deque[CallKey]]) -> Iterator[Placed]:
-        key = worker.chunk.popleft()
+    def _given_up(self, worker: _Worker, waiting: deque[deque[Attempt]]) -> Iterator[Placed]:
+        attempt = worker.chunk.popleft()
         index = worker.stage.value
         stage = STAGES[index - 1] if index else None
         self._take_back(worker, waiting)
         where = f"in the agent's {stage}" if stage else "outside the agent"
-        yield Placed(
-            key,
+        placed = Placed(
+            attempt.key,
             Ending.AGENT_FAILED if stage else Ending.HARNESS_FAILED,
             f"no answer within {self._limit_s:g} s, {where}",
             recorded=False,
             stage=stage,
         )
+        yield from self._settled(attempt, placed, waiting)
 
-    def _take_back(self, worker: _Worker, waiting: deque[deque[CallKey]]) -> None:
+    def _settled(self, attempt: Attempt, placed: Placed, waiting: deque[deque[Attempt]]) -> Iterator[Placed]:
+        """How the call ended, unless it is to be placed again."""
+        again = attempt.after(placed, retries=self._retries)
+        if again is None:
+            yield placed._replace(harness_failures=attempt.harness_failures)
+        else:
+            waiting.appendleft(deque([again]))
+
+    def _take_back(self, worker: _Worker, waiting: deque[deque[Attempt]]) -> None:
         rest = deque(worker.chunk)
         worker.chunk.clear()
         self._kill(worker)
@@ -213,5 +229,5 @@ def _work(start: Start, connection: Connection, stage: Any) -> None:
     with contextlib.suppress(EOFError, OSError, BrokenPipeError):
         connection.send(_READY)
         while True:
-            for key in connection.recv():
-                connection.send(place(key))
+            for key, harness_failures in connection.recv():
+                connection.send(place(key, *harness_failures))

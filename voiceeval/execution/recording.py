@@ -1,8 +1,10 @@
-"""Records of calls that could not be recorded where they were placed, because that process is gone."""
+"""Records of calls that could not be recorded where they were placed, and what records say of retries."""
 
 from __future__ import annotations
 
-from voiceeval.call import Call, Ending, Event, HungUp, StageFailed, Usage
+from collections.abc import Iterable
+
+from voiceeval.call import Arm, Call, Ending, Event, HungUp, StageFailed, Usage
 from voiceeval.execution.placed import Placed
 
 
@@ -23,6 +25,7 @@ def record_of(placed: Placed, *, seed: int) -> Call:
         events=failed,
         ending=placed.ending,
         failure=placed.failure,
+        harness_failures=placed.harness_failures,
         final_state={},
         usage=Usage(),
         cost=0.0,
@@ -32,3 +35,15 @@ def record_of(placed: Placed, *, seed: int) -> Call:
 def is_agents_fault(placed: Placed) -> bool:
     """Whether the call is data about the agent; otherwise we failed to measure."""
     return placed.ending is not Ending.HARNESS_FAILED
+
+
+def placed_again(calls: Iterable[Call]) -> dict[str, int]:
+    """By arm: calls that it took more than one attempt to measure.
+
+    Equal arms need about equally many. An agent that takes its process down now and then shows up here,
+    because a second attempt that works leaves no other trace in the scores.
+    """
+    counts = {str(arm): 0 for arm in Arm}
+    for call in calls:
+        counts[str(call.key.arm)] += bool(call.harness_failures)
+    return counts
