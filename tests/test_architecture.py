@@ -16,6 +16,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     # What several verbs stand on: content on disk, the clock, reading TOML, text.
     ("content_files", "stopwatch", "toml_files", "options", "spoken_numbers"),
     ("normalizers", "result_store", "run_folder", "registry", "statistics", "channel", "scenario_checks"),
+    ("look_ledger", "vanishing_folder"),
     # Verbs.
     (
         "stages",
@@ -34,7 +35,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "quantiles",
     ),
     ("reasons", "gate", "exploration", "scenario_files", "agents", "repeats"),
-    ("samples",),
+    ("samples", "contamination", "training_manifest", "holdout_answer"),
     # Orchestration.
     ("engines", "design", "scenario_schemas", "experiment", "execution", "reports"),
     ("run_fingerprint", "stored_baseline", "blessing"),
@@ -44,6 +45,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "gate_settings",
         "config",
         "assembly",
+        "holdout",
         "pytest_items",
         "pytest_verdicts",
         "pytest_plugin",
