@@ -139,4 +139,4 @@ def _table(path: Path) -> dict[str, Any]:
 def _from(folder: Path, key: str, value: object) -> object:
     is_agent = key in {"baseline", "candidate"} and str(value).endswith(".toml")
     is_path = is_agent or key in {"suite", "cache", "stored_baseline"}
-    return str(folder / str(value)) if is_path else value
+    return str(folder / str(value)) if is_path and value else value

@@ -9,16 +9,21 @@ from typing import Any
 
 import pytest
 
-from voiceeval.call import CallKey, Ending
+from voiceeval.call import Arm, CallKey, Ending
 from voiceeval.cohort import PlannedCall
 from voiceeval.errors import HarnessError
 from voiceeval.execution.placed import Placed
-from voiceeval.experiment import keys
+from voiceeval.experiment import Experiment, keys
 
 
 def call_name(key: CallKey) -> str:
     """An item's name: ``freeze-card[scottish-04-telephone-0-candidate]``."""
     return f"{key.scenario}[{key.caller}-{key.line}-{key.trial}-{key.arm}]"
+
+
+def to_place(experiment: Experiment, planned: tuple[PlannedCall, ...]) -> tuple[CallKey, ...]:
+    """The calls to place of these planned ones: both arms side by side, or the candidate's alone."""
+    return tuple(key for key in keys(planned) if key.arm is Arm.CANDIDATE or not experiment.stored)
 
 
 def scenario_id(path: Path) -> str:
@@ -67,12 +72,13 @@ class CallItem(pytest.Item):
 class ScenarioFile(pytest.File):
     """A scenario file, with its planned calls."""
 
+    EXPERIMENT = pytest.StashKey[Experiment]()
     PLANNED = pytest.StashKey[tuple[PlannedCall, ...]]()
     PLACE = pytest.StashKey[Callable[[CallKey], Placed]]()
 
     def collect(self) -> Iterable[CallItem]:
-        """One item per call, the two arms side by side."""
-        place = self.stash[self.PLACE]
+        """One item per call that is to be placed."""
+        place, experiment = self.stash[self.PLACE], self.stash[self.EXPERIMENT]
         for planned in self.stash[self.PLANNED]:
-            for key in keys((planned,)):
+            for key in to_place(experiment, (planned,)):
                 yield CallItem.from_parent(self, name=call_name(key), key=key, planned=planned, place=place)

@@ -21,9 +21,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--voice-baseline",
         metavar="AGENT",
-        help="the agent in production: a TOML file or package.module:attr",
+        help="the agent in production: a TOML file or package.module:attr; its calls are placed",
     )
     add("--voice-candidate", metavar="AGENT", help="the agent that wants to ship")
+    add(
+        "--voice-stored-baseline",
+        metavar="DIR",
+        help="what 'voiceeval bless' wrote: place the candidate's calls only, and compare with these",
+    )
     add("--voice-suite", metavar="DIR", help="the suite of scenarios, callers and lines")
     add("--voice-trials", metavar="N", type=int, help="how often every call is placed with each agent")
     add("--voice-seed", metavar="N", type=int, help="seed of noise and declared times")

@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Generator, Iterable, Mapping
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +20,28 @@ import pytest
 from rich.console import Console
 
 from voiceeval.assembly import Assembled, build, judge, selected, start
-from voiceeval.call import CallKey, Ending
+from voiceeval.call import Arm, CallKey, Ending
 from voiceeval.config import Config, load_config
-from voiceeval.errors import HarnessError, InputError
+from voiceeval.errors import ConfigError, HarnessError, InputError
 from voiceeval.execution.in_process import InProcess
 from voiceeval.execution.placed import Placed
 from voiceeval.execution.pool import Pool
 from voiceeval.execution.recording import record_of
-from voiceeval.experiment import Experiment, Judged, keys
-from voiceeval.pytest_items import CallItem, ScenarioFile, call_name, scenario_id
-from voiceeval.pytest_verdicts import verdict_report
+from voiceeval.experiment import Experiment, Judged
+from voiceeval.pytest_items import CallItem, ScenarioFile, call_name, scenario_id, to_place
+from voiceeval.pytest_verdicts import beside_the_table, fault_reports, verdict_report
 from voiceeval.reports import terminal
 from voiceeval.reports.progress import CallProgress
 from voiceeval.reports.report_files import ReportFiles, render_all
 from voiceeval.reports.report_input import ReportInput
 from voiceeval.run_folder import RunFolder
 from voiceeval.stopwatch import run_name
+from voiceeval.stored_baseline import StoredBaseline, note
 
 OPTIONS: Mapping[str, str] = {
     "voice_baseline": "baseline",
     "voice_candidate": "candidate",
+    "voice_stored_baseline": "stored_baseline",
     "voice_suite": "suite",
     "voice_trials": "trials",
     "voice_seed": "seed",
@@ -50,7 +53,6 @@ OPTIONS: Mapping[str, str] = {
 }
 """From pytest's option to the setting it stands in for."""
 RUN_INPUT = "voiceeval_run"
-
 
 LOG_COLUMNS = 120
 """How wide the table is where nobody says how wide the screen is, as in the log of a CI job."""
@@ -102,8 +104,14 @@ class VoiceSession:
     def pytest_report_header(self) -> list[str]:
         """What is compared, and where."""
         experiment = self._assembled.experiment
-        names = " -> ".join(f"{arm} {agent.name!r}" for arm, agent in experiment.agents.items())
-        return [f"voice: {names}, {2 * len(experiment.planned)} calls, policy {experiment.policy}"]
+        stored = {Arm.BASELINE: " (stored)" if experiment.stored else ""}
+        names = " -> ".join(
+            f"{arm} {agent.name!r}{stored.get(arm, '')}" for arm, agent in experiment.agents.items()
+        )
+        header = [f"voice: {names}, {len(self._keys)} calls, policy {experiment.policy}"]
+        if experiment.not_comparable:
+            header.append(f"voice: no call is placed: {experiment.not_comparable}")
+        return header
 
     # -- collection --------------------------------------------------------------------------------------
 
@@ -117,6 +125,7 @@ class VoiceSession:
             return None
         planned = tuple(call for call in self._assembled.experiment.planned if call.scenario == name)
         file: pytest.Collector = ScenarioFile.from_parent(parent, path=file_path)
+        file.stash[ScenarioFile.EXPERIMENT] = self._assembled.experiment
         file.stash[ScenarioFile.PLANNED] = planned
         file.stash[ScenarioFile.PLACE] = self._place_item
         return file
@@ -147,7 +156,8 @@ class VoiceSession:
         if self._pytest.option.collectonly:
             return (yield)
         try:
-            if self._worker_input is None and not self._is_controller():
+            places = self._worker_input is None and not self._is_controller()
+            if places and not self._assembled.experiment.not_comparable:
                 self._place_ahead(session)
             result = yield
         except BaseException:
@@ -207,6 +217,8 @@ class VoiceSession:
 
     def _place_item(self, key: CallKey) -> Placed:
         """How the item's call ended; under pytest-xdist it is placed now."""
+        if self._assembled.experiment.not_comparable:
+            pytest.skip("not placed: nothing could be concluded from the call")
         if self._worker_input is not None and key.id not in self._placed:
             for placed in self._places().place([(key,)]):
                 self._note(placed)
@@ -229,8 +241,12 @@ class VoiceSession:
             if self._worker_input is not None:
                 # pytest-xdist already runs one of us per CPU.
                 workers = min(workers, 1)
-            limit_s = config.settings.call_limit_s
-            self._pool = Pool(begin, workers=workers, limit_s=limit_s) if workers else InProcess(begin)
+            limit_s, retries = config.settings.call_limit_s, config.settings.harness_retries
+            self._pool = (
+                Pool(begin, workers=workers, limit_s=limit_s, retries=retries)
+                if workers
+                else InProcess(begin, retries=retries)
+            )
         return self._pool
 
     def _stop(self) -> None:
@@ -243,15 +259,15 @@ class VoiceSession:
 
     def _conclude(self, session: pytest.Session) -> None:
         """Judge what was placed; a blocking verdict is a failed test, as is a run that cannot be judged."""
+        experiment = self._experiment()
         missing = sum(not self._folder.has(key) for key in self._selected.values())
-        if missing and not self._why_not_judged:
+        if missing and not experiment.not_comparable and not self._why_not_judged:
             self._why_not_judged = f"the run stopped before every call was made ({missing} missing)"
         if not self._assembled.config.keep_results:
             shutil.rmtree(self._store(), ignore_errors=True)
         if self._why_not_judged:
             session.testsfailed += 1
             return
-        experiment = self._experiment()
         self._result, calls = judge(self._folder, experiment)
         comparison = self._result.comparison
         self._files = render_all(
@@ -261,14 +277,15 @@ class VoiceSession:
                 scenarios=experiment.scenarios,
                 calls=calls,
                 scores=self._result.scores,
+                audio_href=self._folder.href,
             ),
             self._folder.path,
         )
         gating = [verdict for verdict in comparison.verdicts if verdict.gating]
-        session.testscollected += len(gating)
-        for verdict in gating:
-            for report in verdict_report(verdict, comparison.policy):
-                self._pytest.hook.pytest_runtest_logreport(report=report)
+        session.testscollected += len(gating) + len(comparison.faults)
+        reports = [verdict_report(verdict, comparison.policy) for verdict in gating]
+        for report in chain(*reports, fault_reports(comparison.faults)):
+            self._pytest.hook.pytest_runtest_logreport(report=report)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The cohort table, or why there is none."""
@@ -287,16 +304,26 @@ class VoiceSession:
             report_path=_shown(self._files.html),
             gate_path=_shown(self._files.gate),
         )
+        for line in beside_the_table(self._result.comparison):
+            terminalreporter.write_line(line, red=True)
 
     # -- what the hooks share ----------------------------------------------------------------------------
 
     def _config(self) -> Config:
         option = self._pytest.option
-        given = {
+        given: dict[str, object] = {
             setting: value
             for name, setting in OPTIONS.items()
             if (value := getattr(option, name)) is not None
         }
+        if option.voice_baseline is not None:
+            if option.voice_stored_baseline is not None:
+                raise ConfigError(
+                    "--voice-baseline places the baseline's calls, --voice-stored-baseline takes them from "
+                    "an earlier run; give one of the two"
+                )
+            # A baseline named for this run is one to be placed, such as the first that is to be blessed.
+            given["stored_baseline"] = ""
         return load_config(
             self._pytest.rootpath,
             given,
@@ -309,12 +336,22 @@ class VoiceSession:
         config, experiment = self._assembled.config, self._assembled.experiment
         given = self._pytest.option.voice_run
         path = self._pytest.invocation_params.dir / given if given else config.runs / run_name()
+        described = {str(arm): dict(agent.described) for arm, agent in experiment.agents.items()}
         folder = RunFolder.create(
             path,
-            manifest={"config": config.document(), "comparison": experiment.manifest()},
+            manifest={
+                "config": config.document(),
+                "comparison": experiment.manifest(),
+                "described": described,
+            },
             planned=experiment.planned,
             scenarios=experiment.scenarios,
         )
+        stored = self._assembled.stored
+        if stored is not None:
+            note(folder, stored, experiment.not_comparable)
+        if isinstance(stored, StoredBaseline) and not experiment.not_comparable:
+            stored.take_over(folder)
         if not given:
             folder.point_latest()
         return folder
@@ -324,7 +361,8 @@ class VoiceSession:
         return config.cache if config.keep_results else self._folder.path / "kept"
 
     def _named_keys(self) -> dict[str, CallKey]:
-        return {call_name(key): key for key in keys(self._assembled.experiment.planned)}
+        experiment = self._assembled.experiment
+        return {call_name(key): key for key in to_place(experiment, experiment.planned)}
 
     def _select(self, names: Iterable[str]) -> None:
         self._selected.update({name: self._keys[name] for name in names if name in self._keys})

@@ -191,7 +191,7 @@ def write_stored(run: RunFolder, arm: Arm, path: Path, *, with_audio: bool) -> F
         RunFolderError: The run's manifest is incomplete, or the folder holds files.
     """
     calls = run.calls()
-    manifest = run.manifest["comparison"]
+    manifest = run.manifest.get("comparison", {})
     where = f"{run.path}/manifest.json: comparison"
     stored = RunFolder.prepare(path, planned=run.planned, scenarios=run.scenarios)
     audio = {}
