@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 from numpy.typing import ArrayLike
-from scipy.stats import fisher_exact, hypergeom, ttest_ind
+from scipy.stats import binom, fisher_exact, hypergeom, ttest_ind
 
 from voiceeval.statistics.contrast import ClusterSums
 from voiceeval.statistics.independent import fisher_midp, wilson_interval
 from voiceeval.statistics.paired_test import MarginTerms, PairedResult
 from voiceeval.statistics.proportions import undiscordant_half_width
 from voiceeval.statistics.single_arm import welch_df
-from voiceeval.statistics.unpaired import unpaired_test
+from voiceeval.statistics.unpaired import detectable_without_failures, unpaired_test
 
 
 def arms(x_b: ArrayLike, n_b: ArrayLike, x_c: ArrayLike, n_c: ArrayLike, cell: int = 0) -> ClusterSums:
@@ -233,6 +233,17 @@ def test_yes_no_cells_alarm_no_more_often_than_they_may() -> None:
         found = unpaired_test(sums, cells, yes_no=True)
         assert np.mean([result.p_worse < 0.05 for result in found]) < 0.065
         assert np.mean([result.upper < 0 for result in found]) < 0.065
+
+
+def test_without_failures_the_detectable_share_gives_fishers_mid_p_its_power() -> None:
+    for candidate, baseline, fewest in ((20, 20, 4), (10, 40, 2), (40, 10, 10)):
+        share = float(detectable_without_failures(candidate, baseline))
+        assert binom.sf(fewest - 1, candidate, share) == pytest.approx(0.80)
+        assert float(fisher_midp(fewest, candidate, 0, baseline)) < 0.05
+        assert float(fisher_midp(fewest - 1, candidate, 0, baseline)) >= 0.05
+    assert float(detectable_without_failures(2, 2)) == 1.0
+    found = one(arms([0] * 20, 1, [0] * 20, 1), yes_no=True)
+    assert found.detectable == float(detectable_without_failures(20, 20))
 
 
 def test_cells_without_a_rate_or_an_error_are_refused_by_name() -> None:

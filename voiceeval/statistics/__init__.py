@@ -1,1 +1,1 @@
-"""Pure functions of arrays."""
+"""Pure functions of arrays: they know cells, clusters and counts, and neither calls, cohorts nor verdicts."""

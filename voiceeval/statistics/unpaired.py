@@ -15,6 +15,10 @@ with t at Welch's degrees of freedom (Satterthwaite 1946; Welch, Biometrika 34, 
 * **z²/(G + z²)**, the largest share of clusters that could differ unseen, times what one cluster is worth,
   over z, where its clusters do not vary at all: never a width of zero. At a rate of 0 or 1 that is Wilson's.
 
+*Measured*, nominal 5 %, one-sided, no change: for word errors of speakers of unequal length (sigma 0.8), 8 and
+8, 12 and 6, 25 and 10 of them, 4 to 5 % are called worse and the upper bound misses 5 to 7 %; for yes/no cells
+of 10 to 30 speakers with 5 calls each, which agree with 0.1 to 0.3, both are about 5 % or less.
+
 A yes/no cell with fewer than five clusters that failed anywhere (or fewer than five that ever succeeded) has
 no bound nearer, on the far side of 0, than that of the same cell without them.
 """
@@ -24,7 +28,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from voiceeval.statistics.contrast import ClusterSums
 from voiceeval.statistics.independent import fisher_midp
@@ -91,6 +95,9 @@ def unpaired_test(
     tolerated = shift + (factor - 1) * b.rate
     wider = Side(np.maximum(low.se, high.se), np.where(low.se >= high.se, low.df, high.df))
     detectable = smallest_detectable(wider.se, wider.df, alpha=alpha)
+    if yes_no:
+        clean = detectable_without_failures(c.clusters, b.clusters, alpha=alpha)
+        detectable = np.where(b.failing + c.failing == 0, clean, np.minimum(detectable, 1.0))
     excess_upper, spread = upper - tolerated, wider
     if bool(np.any(factor != 1)):
         scaled = _side(c.above, b.below, c, b, factor=factor)
@@ -112,13 +119,37 @@ def unpaired_test(
             excess=float(estimate[i] - tolerated[i]),
             excess_upper=float(excess_upper[i]),
             tolerated=float(tolerated[i]),
-            detectable=float(min(detectable[i], 1.0) if yes_no else detectable[i]),
+            detectable=float(detectable[i]),
             clusters_needed=int(needed[i]),
             clusters=int(min(b.clusters[i], c.clusters[i])),
             method=_method(low, b, c, i),
         )
         for i in range(cells)
     )
+
+
+def detectable_without_failures(
+    candidate: ArrayLike, baseline: ArrayLike, *, alpha: float = 0.05, power: float = 0.80
+) -> FloatArray:
+    """The share of the candidate's clusters that must fail for Fisher's mid-p to find it, the baseline clean.
+
+    The smallest k for which k failures against none are significant, and the share π that gives so many with
+    ``power``: P(Binomial(G, π) ≥ k), a beta quantile (Clopper & Pearson 1934). 1 where all of the clusters
+    failing would not be enough.
+    """
+    from scipy.special import betaincinv
+
+    g, other = np.broadcast_arrays(
+        np.asarray(candidate, dtype=np.float64), np.asarray(baseline, dtype=np.float64)
+    )
+    k, enough = np.ones(g.shape), np.zeros(g.shape, dtype=np.bool_)
+    while True:
+        enough = fisher_midp(np.minimum(k, g), g, np.zeros(g.shape), other) < alpha
+        if bool(np.all(enough | (k >= g))):
+            break
+        k = np.where(enough | (k >= g), k, k + 1)
+    share = betaincinv(k, np.maximum(g - k + 1, 1.0), power)
+    return np.asarray(np.where(enough, share, 1.0), dtype=np.float64)
 
 
 def _side(
