@@ -15,9 +15,9 @@ with t at Welch's degrees of freedom (Satterthwaite 1946; Welch, Biometrika 34, 
 * **z²/(G + z²)**, the largest share of clusters that could differ unseen, times what one cluster is worth,
   over z, where its clusters do not vary at all: never a width of zero. At a rate of 0 or 1 that is Wilson's.
 
-*Measured*, nominal 5 %, one-sided, no change: for word errors of speakers of unequal length (sigma 0.8), 8 and
-8, 12 and 6, 25 and 10 of them, 4 to 5 % are called worse and the upper bound misses 5 to 7 %; for yes/no cells
-of 10 to 30 speakers with 5 calls each, which agree with 0.1 to 0.3, both are about 5 % or less.
+*Measured*, nominal 5 %, one-sided, no change: for word errors of speakers of unequal length (sigma 0.8), 8
+and 8, 12 and 6, 25 and 10 of them, 4 to 5 % are called worse and the upper bound misses 5 to 7 %; for yes/no
+cells of 10 to 30 speakers with 5 calls each, which agree with 0.1 to 0.3, both are about 5 % or less.
 
 A yes/no cell with fewer than five clusters that failed anywhere (or fewer than five that ever succeeded) has
 no bound nearer, on the far side of 0, than that of the same cell without them.
