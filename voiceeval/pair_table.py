@@ -14,8 +14,8 @@ nothing to score on either side      the same (no words, no entities: 0/0)
 a score on both sides                compared
 ===================================  ==================================================================
 
-The first row that applies wins. Rows stand in the order of the calls' names, so that the order in which
-pairs or cohorts arrive changes no bit of any sum.
+The first row that applies wins. Rows stand by speaker and then in the order of the calls' names, so that the
+order in which pairs or cohorts arrive changes no bit of any sum.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ has finished took 0 ms, which has no logarithm."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairTable:
-    """All pairs of one metric, in an order that depends on nothing but their names.
+    """All pairs of one metric: by speaker, then in an order that depends on nothing but their names.
 
     In an unpaired table a row is one call of one arm: the other arm's columns are 0, and no speaker occurs in
     both arms.
@@ -55,7 +55,7 @@ class PairTable:
     """Shape ``(pairs, 4)``: numerator and denominator of the baseline, then of the candidate; turned so that
     + is worse, logarithms where ``log_scale``."""
     speaker: NDArray[np.int64]
-    """Code of each pair's speaker, counted from 0 in the order of their names."""
+    """Code of each pair's speaker, counted from 0 in the order of their names; never descending."""
     scenario: NDArray[np.int64]
     critical: NDArray[np.bool_]
     gaps: NDArray[np.bool_]
@@ -65,6 +65,10 @@ class PairTable:
     log_scale: bool = False
     """Numerators are sums of logarithms: geometric means are compared, and margins are factors."""
     paired: bool = True
+
+    def __post_init__(self) -> None:
+        if bool(np.any(np.diff(self.speaker) < 0)):
+            raise ValueError("the rows of a table of pairs stand by speaker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +112,7 @@ def table_of(pairs: Sequence[Pair], metric: MetricInfo, *, log_scale: bool = Fal
         log_scale: compare geometric means; only of durations.
     """
     rows = [row_of(pair, metric, log_scale=log_scale) for pair in pairs]
-    order = sorted(range(len(pairs)), key=lambda i: (pairs[i].planned.id, rows[i]))
+    order = sorted(range(len(pairs)), key=lambda i: (pairs[i].planned.speaker, pairs[i].planned.id, rows[i]))
     position = np.empty(len(pairs), dtype=np.int64)
     position[order] = np.arange(len(pairs))
     ordered = [pairs[i] for i in order]

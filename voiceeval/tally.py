@@ -6,30 +6,21 @@ memberships (row, cell), so that a thousand overlapping cohorts cost about what 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceeval.pair_table import (
-    AGENT_FAILED,
-    COMPARED,
-    HARNESS_FAILED,
-    NOT_APPLICABLE,
-    NOT_RUN,
-    CohortRows,
-    PairTable,
-)
+from voiceeval.pair_table import COMPARED, NOT_APPLICABLE, NOT_RUN, CohortRows, PairTable
 from voiceeval.statistics.contrast import ClusterSums, per_cell
 from voiceeval.verdict import Counts
 
 SEVERE_REPEATS = 3
 """So many calls must have succeeded, and failed, for the severity rule."""
-_KINDS = (COMPARED, NOT_APPLICABLE, AGENT_FAILED, HARNESS_FAILED, NOT_RUN)
-_FLAGS = 7
-"""Six gaps by arm, and whether anything differs between the arms: the bits of a row's code."""
+_FLAGS = 6
+"""Three gaps by arm: the bits of a row's code."""
 
 IntArray = NDArray[np.int64]
 
@@ -77,15 +68,9 @@ def tally(table: PairTable, cohorts: Sequence[CohortRows]) -> Tallies:
     )
     sums = _cluster_sums(table, members)
     severe = _severe(table, members) if table.metric.yes_no else {}
-    coded = _coded(table, members)
-    clusters, enough = _enough(sums, members.cells, paired=table.paired)
-    return Tallies(
-        tuple(
-            _tally(coded[i], clusters=int(clusters[i]), measurable=bool(enough[i]), severe=severe.get(i, ()))
-            for i in range(members.cells)
-        ),
-        sums,
-    )
+    clusters, measurable = _enough(sums, members.cells, paired=table.paired)
+    unchanged = _unchanged(table, cohorts, sums)
+    return Tallies(_tallies(_counted(table, members), clusters, measurable, unchanged, severe), sums)
 
 
 def _enough(sums: ClusterSums, cells: int, *, paired: bool) -> tuple[IntArray, NDArray[np.bool_]]:
@@ -99,59 +84,102 @@ def _enough(sums: ClusterSums, cells: int, *, paired: bool) -> tuple[IntArray, N
 
 
 def _cluster_sums(table: PairTable, members: _Memberships) -> ClusterSums:
-    kept = table.kind[members.row] == COMPARED
-    row, cell = members.row[kept], members.cell[kept]
-    speakers = int(table.speaker.max()) + 1 if len(table.speaker) else 0
-    key = cell * speakers + table.speaker[row]
-    if members.cells * speakers <= 4 * len(key) + 1_000_000:
-        found = np.flatnonzero(np.bincount(key, minlength=members.cells * speakers))
-        place = np.empty(members.cells * speakers, dtype=np.int64)
-        place[found] = np.arange(len(found))
-        cluster = place[key]
-    else:  # few of many speakers in each cell: sorting is cheaper than a table of all combinations
-        found, cluster = np.unique(key, return_inverse=True)
-    x_b, n_b, x_c, n_c = (per_cell(column[row], cluster, len(found)) for column in table.values.T)
-    return ClusterSums(x_b, n_b, x_c, n_c, (found // max(speakers, 1)).astype(np.int64))
+    """Rows stand by speaker, so that a speaker's rows in a cell are one stretch."""
+    row, cell = members.row, members.cell
+    compared = table.kind == COMPARED
+    if not compared.all():
+        kept = compared[row]
+        row, cell = row[kept], cell[kept]
+    if not len(row):
+        nothing = np.zeros(0)
+        return ClusterSums(nothing, nothing, nothing, nothing, np.zeros(0, dtype=np.int64))
+    speaker = table.speaker[row]
+    begins = np.ones(len(row), dtype=np.bool_)
+    begins[1:] = (speaker[1:] != speaker[:-1]) | (cell[1:] != cell[:-1])
+    first = np.flatnonzero(begins)
+    columns = np.ascontiguousarray(table.values.T)  # gathered by the million: keep each of them together
+    x_b, n_b, x_c = (np.add.reduceat(column[row], first) for column in columns[:3])
+    same = np.array_equal(columns[1], columns[3])
+    n_c = n_b if same else np.add.reduceat(columns[3][row], first)
+    return ClusterSums(x_b, n_b, x_c, n_c, cell[first])
 
 
-def _coded(table: PairTable, members: _Memberships) -> IntArray:
-    """How often each code occurs, shape ``(cells, kinds, 2 ** _FLAGS)``: one pass for all the counts."""
-    pairs = len(table.kind)
+class _Counted(NamedTuple):
+    """How many rows of each cell are of which kind and carry which flags; arrays ``(cells, codes)``."""
+
+    rows: IntArray
+    kind: IntArray
+    """Kind of each code, shape ``(codes,)``."""
+    bit: NDArray[np.bool_]
+    """Flags of each code, shape ``(codes, _FLAGS)``: agent, harness, absent of the baseline; the same of the
+    candidate."""
+
+    def of(self, which: NDArray[np.bool_]) -> IntArray:
+        """Rows of these codes in each cell."""
+        return np.asarray(self.rows[:, which].sum(axis=1), dtype=np.int64)
+
+
+def _counted(table: PairTable, members: _Memberships) -> _Counted:
+    """All the counts in one pass: few of the possible codes occur, and only those are counted."""
+    flags = table.gaps.reshape(len(table.kind), _FLAGS)
+    codes, code = np.unique(table.kind * 2**_FLAGS + flags @ (1 << np.arange(_FLAGS)), return_inverse=True)
+    if len(codes) == 1:
+        rows = np.bincount(members.cell, minlength=members.cells)
+    else:
+        size = members.cells * len(codes)
+        rows = np.bincount(members.cell * len(codes) + code[members.row], minlength=size)
+    return _Counted(
+        rows=rows.reshape(members.cells, len(codes)),
+        kind=codes >> _FLAGS,
+        bit=((codes[:, None] >> np.arange(_FLAGS)) & 1).astype(np.bool_),
+    )
+
+
+def _unchanged(table: PairTable, cohorts: Sequence[CohortRows], sums: ClusterSums) -> list[bool]:
+    """Whether not one pair of a cell differs in anything, failures included."""
+    moved = (sums.x_baseline != sums.x_candidate) | (sums.n_baseline != sums.n_candidate)
+    suspects = np.bincount(sums.cell, weights=moved, minlength=len(cohorts)) == 0
     differs = np.any(table.values[:, :2] != table.values[:, 2:], axis=1)
     differs |= np.any(table.gaps[:, 0] != table.gaps[:, 1], axis=1)
-    bits = np.column_stack([table.gaps.reshape(pairs, 6), differs])
-    code = table.kind * 2**_FLAGS + bits @ (1 << np.arange(_FLAGS))
-    size = len(_KINDS) * 2**_FLAGS
-    found = np.bincount(members.cell * size + code[members.row], minlength=members.cells * size)
-    return found.reshape(members.cells, len(_KINDS), 2**_FLAGS)
+    # Only where the speakers' sums agree does it take a look at the rows.
+    return [
+        bool(suspect) and not differs[cohort.rows].any()
+        for suspect, cohort in zip(suspects, cohorts, strict=True)
+    ]
 
 
-_BIT = ((np.arange(2**_FLAGS)[:, None] >> np.arange(_FLAGS)) & 1).astype(np.bool_)
-"""Shape ``(codes, _FLAGS)``."""
-
-
-def _tally(coded: IntArray, *, clusters: int, measurable: bool, severe: tuple[tuple[str, int], ...]) -> Tally:
-    by_kind, by_flags = coded.sum(axis=1), coded.sum(axis=0)
-    flagged = by_flags @ _BIT  # agent, harness, absent of the baseline; the same of the candidate; differs
-    inapplicable = coded[NOT_APPLICABLE]
-    return Tally(
-        counts=Counts(
-            pairs=int(by_kind.sum()),
-            scored=int(by_kind[COMPARED]),
-            clusters=clusters,
-            not_applicable=int(by_kind[NOT_APPLICABLE]),
-            agent_failed={"baseline": int(flagged[0]), "candidate": int(flagged[3])},
-            harness_failed={"baseline": int(flagged[1]), "candidate": int(flagged[4])},
-            not_run=int(by_kind[NOT_RUN]),
-        ),
-        measurable=measurable,
-        unchanged=bool(by_kind[COMPARED] and not by_flags[_BIT[:, 6]].any()),
-        one_arm_only=int(inapplicable[_BIT[:, 2] != _BIT[:, 5]].sum()),
-        harness_alone=(
-            int(by_flags[_BIT[:, 1] & ~_BIT[:, 4]].sum()),
-            int(by_flags[_BIT[:, 4] & ~_BIT[:, 1]].sum()),
-        ),
-        severe=severe,
+def _tallies(
+    counted: _Counted,
+    clusters: IntArray,
+    measurable: NDArray[np.bool_],
+    unchanged: Sequence[bool],
+    severe: Mapping[int, tuple[tuple[str, int], ...]],
+) -> tuple[Tally, ...]:
+    kind, bit = counted.kind, counted.bit
+    pairs = counted.rows.sum(axis=1)
+    by_kind = {each: counted.of(kind == each).tolist() for each in (COMPARED, NOT_APPLICABLE, NOT_RUN)}
+    agent = [counted.of(bit[:, flag]).tolist() for flag in (0, 3)]
+    harness = [counted.of(bit[:, flag]).tolist() for flag in (1, 4)]
+    alone = [counted.of(bit[:, one] & ~bit[:, other]).tolist() for one, other in ((1, 4), (4, 1))]
+    one_arm_only = counted.of((kind == NOT_APPLICABLE) & (bit[:, 2] != bit[:, 5])).tolist()
+    return tuple(
+        Tally(
+            counts=Counts(
+                pairs=int(pairs[i]),
+                scored=by_kind[COMPARED][i],
+                clusters=int(clusters[i]),
+                not_applicable=by_kind[NOT_APPLICABLE][i],
+                agent_failed={"baseline": agent[0][i], "candidate": agent[1][i]},
+                harness_failed={"baseline": harness[0][i], "candidate": harness[1][i]},
+                not_run=by_kind[NOT_RUN][i],
+            ),
+            measurable=bool(measurable[i]),
+            unchanged=by_kind[COMPARED][i] > 0 and unchanged[i],
+            one_arm_only=one_arm_only[i],
+            harness_alone=(alone[0][i], alone[1][i]),
+            severe=severe.get(i, ()),
+        )
+        for i in range(len(pairs))
     )
 
 
