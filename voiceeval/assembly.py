@@ -35,7 +35,7 @@ from voiceeval.result_store import ResultStore
 from voiceeval.run_fingerprint import unlike_callers
 from voiceeval.run_folder import RunFolder
 from voiceeval.scenario_files import Suite, load_suite
-from voiceeval.settings import TABLE, Part
+from voiceeval.settings import TABLE, Part, Settings
 from voiceeval.stopwatch import PROCESS
 from voiceeval.stored_baseline import StoredBaseline, Unusable, against, noted, open_stored
 from voiceeval.voices import CallerVoices
@@ -197,9 +197,7 @@ def restored(folder: RunFolder, *, metrics: tuple[str, ...] = ()) -> Experiment:
     where = f"{folder.path}/manifest.json: config"
     config = Config.restored(folder.manifest["config"], where=where)
     if metrics:
-        margins = {name: text for name, text in config.settings.margins.items() if name in metrics}
-        settings = config.settings.model_copy(update={"metrics": metrics, "margins": margins})
-        config = replace(config, settings=settings)
+        config = replace(config, settings=_only(config.settings, metrics))
     stored = noted(folder)
     experiment = build(config, stored=stored.baseline if stored else None).experiment
     before: Mapping[str, Any] = folder.manifest["comparison"]["arms"]
@@ -217,6 +215,19 @@ def restored(folder: RunFolder, *, metrics: tuple[str, ...] = ()) -> Experiment:
         partial=len(folder.selected) < len(folder.planned),
         scenarios=folder.scenarios,
         facts={**experiment.facts, "suite_digest": folder.manifest["comparison"]["suite_digest"]},
+    )
+
+
+def _only(settings: Settings, metrics: tuple[str, ...]) -> Settings:
+    """The settings with what they say of other metrics left out."""
+    return settings.model_copy(
+        update={
+            "metrics": metrics,
+            "margins": {name: text for name, text in settings.margins.items() if name in metrics},
+            "cohort_margins": tuple(each for each in settings.cohort_margins if each.metric in metrics),
+            "waivers": tuple(each for each in settings.waivers if each.metric in metrics),
+            "pass_k": settings.pass_k if "task_completion" in metrics else (),
+        }
     )
 
 
