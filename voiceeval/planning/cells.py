@@ -1,0 +1,267 @@
+"""From the pairs of a run to the noise of every cell that could gate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from voiceeval.cohort import Cohort
+from voiceeval.margins import LEAST_RELATIVE_BASELINE, Margin
+from voiceeval.pair_table import COMPARED, NOT_APPLICABLE, CohortRows, PairTable
+from voiceeval.planning.noise import FloatArray, Noise, Tolerance
+from voiceeval.score import Direction, MetricInfo
+from voiceeval.statistics.contrast import ClusterSums, IntArray, clustered_contrast, per_cell
+from voiceeval.statistics.paired_test import ROUNDING, PairedResult, paired_test
+from voiceeval.statistics.variance import linearised_differences, variance_parts
+
+STEP: Mapping[str, float] = {"share": 1.0, "ms": 1.0, "currency": 0.01}
+LOG_STEP = 0.01
+"""The smallest change that counts as one, as the gate has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """A cell that nothing can be planned for, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What the run itself showed in a cell, as its verdict has it."""
+
+    worse_by: float
+    """In the metric's unit, + is worse."""
+    half_width: float
+    """Of the interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One metric in one gating cohort: what it has to certify, and its noise."""
+
+    metric: MetricInfo
+    cohort: Cohort
+    margin: Margin
+    """In force."""
+    pairs: int
+    """Planned pairs."""
+    baseline: float = 0.0
+    """The baseline's rate as people read it; 0 where nothing could be measured."""
+    log_scale: bool = False
+    """The noise is of logarithms; ``baseline`` is then the geometric mean."""
+    noise: Noise | Unknown
+    observed: Observed | None = None
+    """Absent where rates were stated."""
+    own_margin: bool = False
+    """The margin is the cohort's own, in place of the metric's."""
+    copies: int = 1
+    """Cells exactly like it that it stands for: stated cohorts are all alike."""
+
+    def tolerance(self, margin: Margin | None = None) -> Tolerance:
+        """The margin, or another one, in the unit of the noise."""
+        given = margin or self.margin
+        if self.log_scale:
+            part = given.amount if given.relative else given.amount / self.baseline
+            return Tolerance(math.log1p(part))
+        if not given.relative:
+            return Tolerance(given.amount)
+        negated = self.metric.direction is Direction.HIGHER_IS_BETTER and self.metric.unit != "share"
+        rate = 1 - self.baseline if self._complement else abs(self.baseline)
+        return Tolerance(given.amount * rate, 1 - given.amount if negated else 1 + given.amount)
+
+    def in_unit(self, amount: float) -> float:
+        """A difference in the noise's unit, as one in the metric's."""
+        return self.baseline * math.expm1(amount) if self.log_scale else amount
+
+    @property
+    def _complement(self) -> bool:
+        return self.metric.direction is Direction.HIGHER_IS_BETTER and self.metric.unit == "share"
+
+
+def cells_of(
+    tables: Sequence[tuple[PairTable, Sequence[CohortRows]]],
+    margins: Mapping[str, Margin],
+    *,
+    own: Mapping[tuple[str, Cohort], Margin] | None = None,
+    alpha: float = 0.05,
+) -> tuple[Cell, ...]:
+    """Every gating cell with a margin, by metric and cohort.
+
+    Cells of a cohort that a metric does not apply to at all are left out, as the gate leaves them out.
+
+    Args:
+        tables: a table per metric, with its cohorts.
+        margins: in force, by metric; a cell without one only reports.
+        own: margins that single cohorts have in place of the metric's.
+        alpha: one-sided level of each bound.
+    """
+    found = []
+    for table, cohorts in tables:
+        name, margin = table.metric.name, margins.get(table.metric.name)
+        held = [(each, (own or {}).get((name, each.cohort))) for each in cohorts]
+        kept = [
+            (each, theirs or margin, theirs is not None)
+            for each, theirs in held
+            if each.gates and not each.ungated and (theirs or margin) and _applies(table, each)
+        ]
+        judged = [(each, limit) for each, limit, _ in kept if limit is not None]
+        cells = _cells(table, [each for each, _ in judged], [limit for _, limit in judged], alpha)
+        found += [replace(cell, own_margin=is_own) for cell, (_, _, is_own) in zip(cells, kept, strict=True)]
+    return tuple(sorted(found, key=lambda cell: (cell.metric.name, cell.cohort)))
+
+
+def _applies(table: PairTable, cohort: CohortRows) -> bool:
+    return bool(np.any(table.kind[cohort.rows] != NOT_APPLICABLE))
+
+
+def _cells(
+    table: PairTable, cohorts: Sequence[CohortRows], margins: Sequence[Margin], alpha: float
+) -> list[Cell]:
+    rows = [each.rows[table.kind[each.rows] == COMPARED] for each in cohorts]
+    unmeasured = [
+        each.invalid or _why_unmeasured(table, mine) for each, mine in zip(cohorts, rows, strict=True)
+    ]
+    measured = [i for i, reason in enumerate(unmeasured) if not reason]
+    results, noises = _measured(table, [rows[i] for i in measured], [margins[i] for i in measured], alpha)
+    cells = []
+    for i, (members, margin) in enumerate(zip(cohorts, margins, strict=True)):
+        metric, pairs = table.metric, len(members.rows)
+        if unmeasured[i]:
+            unknown = Unknown(reason=unmeasured[i])
+            cells.append(
+                Cell(metric=metric, cohort=members.cohort, margin=margin, pairs=pairs, noise=unknown)
+            )
+            continue
+        result, noise = results[measured.index(i)], noises[measured.index(i)]
+        cells.append(_cell(table, members.cohort, margin, pairs, result, noise))
+    return cells
+
+
+def _cell(
+    table: PairTable, cohort: Cohort, margin: Margin, pairs: int, result: PairedResult, noise: Noise
+) -> Cell:
+    metric, rate = table.metric, result.baseline
+    scale = math.exp(rate) if table.log_scale else 1.0
+    higher = metric.direction is Direction.HIGHER_IS_BETTER
+    low_rate = (
+        margin.relative
+        and not table.log_scale
+        and (abs(rate) < LEAST_RELATIVE_BASELINE if metric.unit == "share" else rate == 0)
+    )
+    reason = f"the margin {margin.written} is relative to a baseline of next to nothing; say it in pp"
+
+    def unit(value: float) -> float:
+        return scale * math.expm1(value) if table.log_scale else value
+
+    people = scale if table.log_scale else rate
+    if higher:
+        people = 1 - rate if metric.unit == "share" else -rate
+    return Cell(
+        metric=metric,
+        cohort=cohort,
+        margin=margin,
+        pairs=pairs,
+        baseline=people + 0.0,
+        log_scale=table.log_scale,
+        noise=Unknown(reason=reason) if low_rate else noise,
+        observed=Observed(
+            worse_by=unit(result.worse_by), half_width=(unit(result.upper) - unit(result.lower)) / 2
+        ),
+    )
+
+
+def _why_unmeasured(table: PairTable, compared: IntArray) -> str:
+    if len(compared) == 0:
+        return "no pair of it could be compared"
+    if len(np.unique(table.speaker[compared])) < 2:
+        return f"all {len(compared)} compared pairs are of one speaker"
+    values = table.values[compared]
+    if min(values[:, 1].sum(), values[:, 3].sum()) <= 0:
+        return "one arm has nothing to score"
+    return ""
+
+
+def _measured(
+    table: PairTable,
+    rows: Sequence[IntArray],
+    margins: Sequence[Margin],
+    alpha: float,
+) -> tuple[tuple[PairedResult, ...], list[Noise]]:
+    """The gate's result and the noise of each cell."""
+    if not rows:
+        return (), []
+    cells = len(rows)
+    cell = np.repeat(np.arange(cells), [len(mine) for mine in rows])
+    row = np.concatenate(rows)
+    pairs = np.stack([cell, table.speaker[row]])
+    groups, cluster = np.unique(pairs, axis=1, return_inverse=True)
+    values = table.values[row]
+    summed = [per_cell(column, cluster, groups.shape[1]) for column in values.T]
+    sums = ClusterSums(summed[0], summed[1], summed[2], summed[3], groups[0].astype(np.int64))
+    step = LOG_STEP if table.log_scale else STEP[table.metric.unit]
+    results = paired_test(
+        sums, cells, yes_no=table.metric.yes_no, step=step, level=1 - 2 * alpha, alpha=alpha
+    )
+    by_factor = [clustered_contrast(sums, cells, factor=k, correction="CR2") for k in (0.0, 1.0, 2.0)]
+    x_b, n_b, x_c, n_c = values.T
+    parts = variance_parts(linearised_differences(x_b, n_b, x_c, n_c, cell, cells), cluster, cell, cells)
+    noises = []
+    for i in range(cells):
+        squared = [float(found.se[i]) ** 2 for found in by_factor]
+        mine = sums.cell == i
+        noises.append(
+            _noise(
+                ClusterSums(*(array[mine] for array in sums)),
+                (squared[0], squared[1], squared[2]),
+                Noise(
+                    speakers=int(parts.clusters[i]),
+                    calls=int(parts.calls[i]),
+                    variance=(squared[1], 0.0, 0.0),
+                    df=float(by_factor[1].df[i]),
+                    correlation=float(parts.correlation[i]) if parts.separable[i] else 1.0,
+                    separable=bool(parts.separable[i]),
+                    yes_no=table.metric.yes_no,
+                    fewest_calls=table.metric.fewest_calls,
+                ),
+                step=step,
+            )
+        )
+    return results, noises
+
+
+def _noise(sums: ClusterSums, squared: tuple[float, float, float], plain: Noise, *, step: float) -> Noise:
+    """The noise with what the gate's rules for sparse cells need to know of it."""
+    movement = sums.x_candidate * sums.n_baseline != sums.x_baseline * sums.n_candidate
+    differing, worth, one_outcome = float(np.mean(movement)), 1.0, False
+    if plain.yes_no:
+        size = max(float(sums.n_baseline.max()), float(sums.n_candidate.max()))
+        sides = ((sums.x_baseline, sums.n_baseline), (sums.x_candidate, sums.n_candidate))
+        one_outcome = all(_all_or_none(x, n, size) for x, n in sides)
+    else:
+        worth = step * plain.speakers / min(float(sums.n_baseline.sum()), float(sums.n_candidate.sum()))
+    rates = abs(float(sums.x_baseline.sum() / sums.n_baseline.sum()))
+    rates += abs(float(sums.x_candidate.sum() / sums.n_candidate.sum()))
+    zero, one, two = squared
+    square = (two - 2 * one + zero) / 2
+    found = replace(
+        plain,
+        variance=(zero, one - zero - square, square),
+        differing=differing,
+        worth=worth,
+        one_outcome=one_outcome,
+    )
+    if math.sqrt(one) > ROUNDING * rates:
+        return found
+    # A record without a difference is as likely as not at this share of speakers who would differ.
+    unseen = 1 - 0.5 ** (1 / plain.speakers)
+    return replace(
+        found, variance=(worth**2 * unseen / plain.speakers, 0.0, 0.0), differing=unseen, clean=True
+    )
+
+
+def _all_or_none(x: FloatArray, n: FloatArray, size: float) -> bool:
+    return bool(np.all(n == size) and np.all((x == 0) | (x == size)))
