@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from test_report_full_sample import FAULTS, WAIVER, everything
 from test_report_sample import WER, comparison, estimate, invalid, manifest, report_input, verdict
 
 from voiceeval.reports.gate_json import canonical_json, gate_document, write
@@ -37,6 +39,59 @@ def test_the_example_in_the_docs_is_what_the_schema_says() -> None:
     document = gate_document(comparison())
     document["verdicts"] = [example]
     validated(document)
+
+
+def test_every_key_of_the_schema_is_in_the_docs() -> None:
+    text = (SCHEMA.parent.parent / "gate-json.md").read_text(encoding="utf-8")
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    described = ("verdict", "disparity", "served", "exploration", "explored", "consistency", "quantiles")
+    keys = {key for name in described for key in schema["$defs"][name]["properties"]}
+    missing = {key for key in keys | set(schema["properties"]) if f"`{key}`" not in text}
+    assert not missing
+
+
+def test_everything_at_once_is_what_the_schema_says() -> None:
+    read = validated(gate_document(everything()))
+    assert read["schema_version"] == 2
+    assert read["faults"] == list(FAULTS)
+    assert read["waived"] == 1
+    (cell,) = (item for item in read["verdicts"] if "waiver" in item)
+    assert cell["id"] == WAIVER.verdict
+    assert (cell["outcome"], cell["blocks"]) == ("regressed", False)
+    assert cell["waiver"]["expires"] == "2026-12-31"
+    assert read["outcomes"]["regressed"] == sum(item["blocks"] for item in read["verdicts"]) + 1
+    wer = read["disparities"][0]
+    assert wer["candidate"]["worst"]["cohort"]["tags"] == {"accent": "caribbean", "line": "telephone"}
+    assert wer["candidate"]["gap"] == everything().disparities[0].gap("candidate")
+    assert [item["q_value"] for item in read["exploration"]["found"]][:3] == [0.00002, 0.004, 0.021]
+    assert read["consistency"][1]["pass_hat"].keys() == {"1", "2", "3", "4"}
+    assert read["quantiles"][0]["values"].keys() == {"p50", "p95"}
+
+
+def test_a_fault_alone_keeps_it_from_shipping() -> None:
+    read = validated(gate_document(comparison(verdicts=(verdict(),), faults=FAULTS)))
+    assert read["may_ship"] is False
+    assert not any(item["blocks"] for item in read["verdicts"])
+
+
+@pytest.mark.parametrize("missing", ["blocks", "faults", "waived", "exploration"])
+def test_the_schema_asks_for_what_a_reader_decides_by(missing: str) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    document = gate_document(everything())
+    for place in (document, *document["verdicts"]):
+        place.pop(missing, None)
+    with pytest.raises(jsonschema.ValidationError, match=missing):
+        validated(document)
+
+
+def test_there_is_no_time_of_day_and_no_absolute_path_in_it() -> None:
+    waiver = replace(WAIVER, owner="/home/someone/team", reason="C:\\notes\\why.txt")
+    cells = tuple(replace(cell, waiver=waiver) if cell.waiver else cell for cell in everything().verdicts)
+    text = canonical_json(gate_document(everything(verdicts=cells, faults=("/home/someone/x.toml",))))
+    assert not re.search(r"\d\d:\d\d", text)
+    assert "someone" not in text
+    assert "notes" not in text
+    assert "why.txt" in text
 
 
 def test_the_schema_refuses_what_it_does_not_know() -> None:

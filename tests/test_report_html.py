@@ -4,11 +4,22 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from test_report_full_sample import (
+    FAULTS,
+    WAIVER,
+    consistency,
+    disparities,
+    everything,
+    exploration,
+    quantiles,
+    waived,
+)
 from test_report_sample import (
     GATING,
     comparison,
@@ -42,7 +53,7 @@ from voiceeval.reports.html import HtmlReport
 from voiceeval.reports.report_input import ReportInput, arm_call_id, flac_in_run_folder
 from voiceeval.reports.wording import SIGNS
 from voiceeval.score import Ratio, Scored
-from voiceeval.verdict import Blame, Outcome
+from voiceeval.verdict import Blame, Disparity, Exploration, Outcome, Waiver
 
 HOSTILE = (
     "</script><script>alert(1)</script>",
@@ -113,8 +124,37 @@ def dressed(text: str) -> ReportInput:
             info, cohort, Outcome.REGRESSED, worse_by=0.05, reason=f"reason {text}", flags=(f"flag {text}",)
         ),
     )
+    waived = replace(
+        verdict(info, replace(cohort, parts=((f"b{text}", text),)), Outcome.REGRESSED, flags=("own margin",)),
+        waiver=Waiver(
+            metric=info.name,
+            cohort=cohort,
+            owner=f"owner {text}",
+            reason=f"why {text}",
+            expires=date(2026, 12, 31),
+        ),
+    )
+    both = {"baseline": cohort, "candidate": waived.cohort}
     result = comparison(
-        verdicts=tuple(replace(cell, margin=f"+{text}") for cell in cells),
+        verdicts=tuple(replace(cell, margin=f"+{text}") for cell in (*cells, waived)),
+        faults=(f"fault {text}",),
+        disparities=(
+            Disparity(
+                metric=info,
+                tags=("accent", f"b{text}"),
+                worst=both,
+                best=both,
+                rates={"baseline": (0.2, 0.1), "candidate": (0.3, 0.1)},
+            ),
+        ),
+        exploration=Exploration(
+            tested=9, found=(replace(exploration().found[0], metric=info, cohort=cohort),)
+        ),
+        consistency=tuple(consistency(f"s{text}", arm, 1) for arm in Arm),
+        quantiles=tuple(
+            replace(item, metric=info, cohort=cohort, values={"p50": 1.0, f"p{text}": 2.0})
+            for item in quantiles()[:2]
+        ),
         alarms=(f"alarm {text}",),
         blames=(Blame(cohort=cohort, arm="candidate", failed=2, saved_by_right_words=2),),
         manifest={
@@ -188,7 +228,7 @@ def test_unseen_characters_are_written_out(tmp_path: Path) -> None:
 
 
 def test_every_link_leads_to_a_file_or_a_place_on_the_page(tmp_path: Path) -> None:
-    found = dict(pages(report_input(), tmp_path))
+    found = dict(pages(report_input(everything()), tmp_path))
     index = Page(found["index.html"])
     for link in index.links:
         assert link[1:] in index.ids if link.startswith("#") else (tmp_path / link).is_file()
@@ -199,13 +239,13 @@ def test_every_link_leads_to_a_file_or_a_place_on_the_page(tmp_path: Path) -> No
 
 
 def test_ids_on_a_page_are_unique(tmp_path: Path) -> None:
-    for _, page in pages(report_input(), tmp_path):
+    for _, page in pages(report_input(everything()), tmp_path):
         ids = Page(page).ids
         assert len(ids) == len(set(ids))
 
 
 def test_nothing_is_loaded_from_a_network_and_scripts_are_pinned_by_digest(tmp_path: Path) -> None:
-    for name, page in pages(report_input(), tmp_path):
+    for name, page in pages(report_input(everything()), tmp_path):
         policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
         assert policy
         assert "default-src &#39;none&#39;" in policy[1]
@@ -282,6 +322,94 @@ def test_every_outcome_is_told_by_sign_and_word(tmp_path: Path) -> None:
         assert f"{sign} {outcome.value}" in text
 
 
+def index_text(**changed: object) -> str:
+    return Page(HtmlReport().index(report_input(everything(**changed)))).text
+
+
+def test_the_index_has_its_sections_in_the_order_to_read_them() -> None:
+    order = (
+        "MAY NOT SHIP: 2 cohorts regressed, 2 faults beside the verdicts",
+        f"Fault: {FAULTS[0]}",
+        "Alarm: overall improved",
+        "Cohorts and gated metrics",
+        "Why it may not ship",
+        "Waived, not passed",
+        "Gaps between the worst and the best served cohort",
+        "Exploration of undeclared cohorts",
+        "Repeats of the same call",
+        "Observed quantiles",
+        "What changed between the arms",
+        "Numbers per cohort",
+    )
+    page = HtmlReport().index(report_input(everything()))
+    # The links at the top name the sections too.
+    text = Page(page.split("<nav")[0]).text + Page(page.split("</nav>")[1]).text
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_a_waived_regression_is_neither_passed_nor_blocking() -> None:
+    page = HtmlReport().index(report_input(everything()))
+    text = Page(page).text
+    assert "⊘ regressed, waived" in text
+    assert f"waived by asr-team until 2026-12-31: {WAIVER.reason}" in text
+    assert "6 regressed (1 of them waived)" in text
+    assert page.count('class="cell waived"') == 1
+    why = text[text.rindex("Why it may not ship") : text.rindex("Waived, not passed")]
+    assert WAIVER.cohort.name not in why
+    alone = Page(HtmlReport().index(report_input(comparison(verdicts=(waived(),))))).text
+    assert "✓ may ship: no unwaived regression; 1 known regression waived" in alone
+
+
+def test_a_fault_alone_is_told_as_the_reason() -> None:
+    result = comparison(verdicts=(verdict(),), faults=FAULTS[:1], alarms=())
+    text = Page(HtmlReport().index(report_input(result))).text
+    assert f"✗ MAY NOT SHIP: {FAULTS[0][:80]}" in text
+    assert f"Fault: {FAULTS[0]}" in text
+    many = comparison(verdicts=(verdict(),), faults=tuple(f"fault {number}" for number in range(70)))
+    text = Page(HtmlReport().index(report_input(many))).text
+    assert "MAY NOT SHIP: 70 faults beside the verdicts" in text
+    assert "and 20 more faults" in text
+
+
+def test_a_margin_of_its_own_is_not_taken_for_the_common_one() -> None:
+    text = index_text()
+    assert "own margin +4pp" in text
+    assert "Word error rate margin +2pp lower is better" in text
+
+
+def test_gaps_finds_repeats_and_quantiles_are_shown_with_what_they_rest_on() -> None:
+    text = index_text()
+    told = "87.2 % welsh × telephone → 65.4 % caribbean × telephone"
+    assert f"{told} 95.5 → 95.5 % american × wideband 8.3 → 30.1 pp widened +21.8 pp" in text
+    assert "narrowed −0.7 pp" in text
+    assert "8.4 → 8.4 pp unchanged" in text
+    assert "Searched 412 cells (undeclared intersections × metrics); 9 stand out" in text
+    assert "reported, never gated. Declare a cohort to gate it in the NEXT run, on fresh calls" in text
+    assert "accent=caribbean × domain=pharmacy Task completion +28.0 pp +41.0 pp < 0.0001 7" in text
+    assert "banking.block-card newly flaky 0 of 12 mixed 5 of 12 mixed 100.0 → 79.2" in text
+    assert "overall 1180 → 1310 ms 2140 → 2400 ms too few calls for p99 (299) 216 calls, 648 turns" in text
+    assert "too few calls for p95 (59)" in text
+
+
+def test_what_a_comparison_does_not_hold_has_no_section() -> None:
+    page = HtmlReport().index(report_input())
+    assert not re.search(r'id="(waived|gaps|repeats|quantiles)"', page)
+    assert "No undeclared intersection was searched." in Page(page).text
+
+
+def test_of_many_finds_twenty_are_shown_and_the_rest_is_counted() -> None:
+    many = replace(exploration(), found=exploration().found[:1] * 50)
+    text = index_text(exploration=many)
+    assert text.count("accent=caribbean × domain=pharmacy Task completion") == 20
+    assert "and 30 more finds" in text
+
+
+def test_gaps_of_metrics_that_gate_nowhere_are_last_and_say_so() -> None:
+    text = index_text(disparities=tuple(reversed(disparities())))
+    assert text.index("Round-trip word error rate gates nowhere") > text.index("narrowed −0.7 pp")
+
+
 def test_the_index_says_what_regressed_by_how_much_how_sure_and_which_stage(tmp_path: Path) -> None:
     text = Page(HtmlReport().index(report_input())).text
     assert "MAY NOT SHIP: 2 cohorts regressed" in text
@@ -339,7 +467,7 @@ def test_equal_runs_give_equal_pages(tmp_path: Path) -> None:
 
 
 def test_tables_name_their_rows_and_columns(tmp_path: Path) -> None:
-    for _, page in pages(report_input(), tmp_path):
+    for _, page in pages(report_input(everything()), tmp_path):
         headers = [names for tag, names in Page(page).elements if tag == "th"]
         assert headers
         assert all("scope" in names for names in headers)

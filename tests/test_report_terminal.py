@@ -7,6 +7,18 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from test_report_full_sample import (
+    FAULTS,
+    INDIAN,
+    WAIVER,
+    WELSH,
+    everything,
+    exploration,
+    own_margin,
+    quantiles,
+    repeats,
+    waived,
+)
 from test_report_sample import (
     GATING,
     TASK,
@@ -96,6 +108,9 @@ def test_no_line_is_wider_than_the_terminal_and_nothing_is_cut(width: int) -> No
     text = printed(comparison(), width)
     assert max(cell_len(line) for line in text.splitlines()) <= width
     assert "…" not in text
+    everything_text = printed(everything(), width)
+    assert max(cell_len(line) for line in everything_text.splitlines()) <= width
+    assert "…" not in everything_text
     for value in ("overall", "accent=caribbean", "× line=telephone", "+6.1 pp", "90.3→68.1 %", "+310 ms"):
         assert value in text
 
@@ -176,6 +191,26 @@ def test_names_from_files_cannot_write_to_the_terminal() -> None:
     assert "[bold]x[/bold]" in text
 
 
+def test_owners_reasons_and_scenarios_cannot_write_to_the_terminal() -> None:
+    nasty = "\x1b[2J\x1b]0;owned\x07[bold]x[/bold]\u202e" + "x" * 1_000_000
+    cell = replace(waived(), waiver=replace(WAIVER, owner=nasty, reason=nasty))
+    result = everything(
+        verdicts=(cell, replace(own_margin(), margin=nasty)),
+        faults=(nasty,) * 30,
+        disparities=(replace(everything().disparities[0], tags=(nasty,)),),
+        exploration=replace(
+            exploration(), found=(replace(exploration().found[0], cohort=Cohort(((nasty, nasty),))),)
+        ),
+        consistency=tuple(replace(item, scenario=nasty) for item in repeats()[:2]),
+        quantiles=tuple(replace(item, values={nasty: 1.0}) for item in quantiles()[:2]),
+    )
+    text = printed(result)
+    assert not set("\x1b\x07\u202e") & set(text)
+    assert text.count("[bold]x[/bold]") >= 20
+    assert len(text) < 30_000
+    assert "and 10 more faults" in text
+
+
 def test_a_log_that_takes_only_ascii_gets_ascii() -> None:
     text = printed(comparison(), encoding="ascii")
     assert "X regressed" in text
@@ -202,3 +237,131 @@ def test_of_many_undecided_cohorts_the_worst_is_named() -> None:
     text = printed(comparison(verdicts=tuple(cells)))
     assert "? Task completion in 12 cohorts, the worst: accent=welsh × line=wideband" in text
     assert text.index("accent=welsh") < text.index("accent=american")
+
+
+def flat(text: str) -> str:
+    """Without the line breaks that depend on the width."""
+    return " ".join(text.split())
+
+
+def test_the_parts_come_in_the_order_to_read_them() -> None:
+    text = flat(printed(everything(), 120))
+    order = (
+        "MAY NOT SHIP: 2 cohorts regressed, 2 faults beside the verdicts",
+        f"✗ fault: {FAULTS[0]}",
+        f"✗ fault: {FAULTS[1]}",
+        "alarm: overall improved",
+        "cohort size",
+        "Why it may not ship",
+        "Waived, not passed: 1 known regression",
+        "Not decided",
+        "Gap between the worst and the best served cohort",
+        "Exploration of undeclared cohorts",
+        "Repeats",
+        "Time to first audio, overall: p50",
+        "Reported only, overall",
+        "65 gating cells: 0 invalid, 6 regressed (1 of them waived)",
+    )
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+
+
+def test_a_waived_regression_has_a_sign_of_its_own_and_names_who_answers_for_it() -> None:
+    text = flat(printed(comparison(verdicts=(waived(), verdict(TASK)), alarms=())))
+    assert "may ship: no unwaived regression; 1 known regression waived" in text
+    assert "Why it may not ship" not in text
+    assert "⊘ +4.8 pp" in text
+    assert "⊘ Entity error rate regressed, waived: 5.5 → 10.3 %, +4.8 pp worse" in text
+    assert f"waived by asr-team until 2026-12-31: {WAIVER.reason}" in text
+    assert "2 gating cells: 0 invalid, 1 regressed (1 of them waived)" in text
+    assert "W Entity error rate regressed, waived" in printed(
+        comparison(verdicts=(waived(),)), encoding="ascii"
+    )
+
+
+@pytest.mark.parametrize("policy", ["pr", "release"])
+def test_a_waived_cell_does_not_hide_one_that_blocks_beside_it(policy: Policy) -> None:
+    cells = (verdict(WER, WELSH, Outcome.REGRESSED, worse_by=0.06), waived())
+    text = flat(printed(comparison(policy=policy, verdicts=cells)))
+    assert "MAY NOT SHIP: 1 cohort regressed" in text
+    why = text[text.index("Why it may not ship") : text.index("Waived, not passed")]
+    assert "Word error rate regressed" in why
+    assert "Entity error rate" not in why
+
+
+def test_a_cohort_that_blocks_comes_before_one_that_is_waived() -> None:
+    cells = (waived(WER, cohorts()[0]), verdict(WER, WELSH, Outcome.REGRESSED), verdict(WER, INDIAN))
+    lines = printed(comparison(verdicts=cells)).splitlines()
+    rows = [line.split()[0] for line in lines if line.startswith("accent=")]
+    assert rows[:3] == ["accent=welsh", "accent=american", "accent=indian"]
+
+
+def test_a_fault_alone_keeps_the_run_from_shipping() -> None:
+    one = flat(printed(comparison(verdicts=(verdict(),), faults=FAULTS[:1]), 200))
+    assert f"MAY NOT SHIP: {FAULTS[0][:80]}" in one
+    assert f"✗ fault: {FAULTS[0]}" in one
+    assert "may ship:" not in one
+    both = printed(comparison(verdicts=(verdict(),), faults=FAULTS))
+    assert "MAY NOT SHIP: 2 faults beside the verdicts" in both
+    assert "MAY NOT SHIP" in printed(comparison(verdicts=(), faults=FAULTS))
+
+
+def test_a_margin_of_its_own_is_not_taken_for_the_common_one() -> None:
+    text = printed(comparison(verdicts=(verdict(WER), own_margin())))
+    assert "margin +2pp" in text
+    assert "varies" not in text
+    assert "✓ +2.1 pp *" in text
+    assert f"* a margin of its own, not the column's: +4pp for wer[{INDIAN.name}]" in flat(text)
+
+
+def test_gaps_of_gating_metrics_are_told_the_widest_first() -> None:
+    text = flat(printed(everything(), 120))
+    assert "Task completion by accent × line: gap 8.3 → 30.1 pp, widened +21.8 pp" in text
+    assert "worst 87.2 % welsh × telephone → 65.4 % caribbean × telephone" in text
+    assert text.index("gap 8.3 → 30.1 pp") < text.index("gap 6.1 → 12.3 pp")
+    assert "and 2 more slicings: see the report" in text
+    assert "Round-trip word error rate by line" not in text
+
+
+def test_what_stands_out_is_called_exploration_and_five_are_named() -> None:
+    text = flat(printed(everything()))
+    assert "searched 412 cells (undeclared intersections × metrics); 9 stand out" in text
+    assert "+28.0 pp worse when shrunken (+41.0 pp raw), q < 0.0001, 7 speakers" in text
+    assert text.count("worse when shrunken") == 5
+    assert "and 4 more finds" in text
+    assert "never gated. Declare a cohort to gate it in the NEXT run, on fresh calls" in text
+
+
+def test_where_nothing_stands_out_one_line_says_so() -> None:
+    bare = printed(comparison())
+    text = printed(comparison(exploration=replace(exploration(), found=())), 120)
+    line = (
+        "Exploration: searched 412 cells (undeclared intersections × metrics); none stands out "
+        "(false discovery rate 10 %)"
+    )
+    assert set(text.splitlines()) - set(printed(comparison(), 120).splitlines()) == {line}
+    assert "Exploration" not in bare
+
+
+def test_newly_flaky_scenarios_are_named_first_and_five_at_most() -> None:
+    lines = printed(everything()).splitlines()
+    start = next(number for number, line in enumerate(lines) if line == "Repeats")
+    assert lines[start + 1 : start + 8] == [
+        "8 scenarios × 4 repeats; flaky: baseline 4, candidate 6 (3 of them new)",
+        "  banking.block-card: 5 of 12 mixed (baseline 0 of 12 mixed): new",
+        "  pharmacy.hours: 2 of 12 mixed (baseline 0 of 12 mixed): new",
+        "  banking.dispute: 1 of 12 mixed (baseline 0 of 12 mixed): new",
+        "  banking.limit: 7 of 12 mixed (baseline 4 of 12 mixed)",
+        "  pharmacy.refill: 3 of 12 mixed (baseline 2 of 12 mixed)",
+        "and 1 more flaky scenario: see the report",
+    ]
+
+
+def test_tails_are_one_line_with_what_they_rest_on() -> None:
+    assert (
+        "Time to first audio, overall: p50 1180 → 1310 ms, p95 2140 → 2400 ms, too few calls for p99 (299); "
+        "216 calls, 648 turns per arm"
+    ) in flat(printed(everything()))
+    fewer = tuple(replace(item, calls=30) if item.arm == "candidate" else item for item in quantiles())
+    text = flat(printed(everything(quantiles=fewer)))
+    assert "; 216 calls, 648 turns → 30 calls, 648 turns" in text

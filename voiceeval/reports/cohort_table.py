@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from voiceeval.call import Arm
 from voiceeval.cohort import EVERYONE, Cohort
-from voiceeval.reports.wording import SEVERITY
+from voiceeval.reports.wording import OWN_MARGIN, SEVERITY, severity
 from voiceeval.score import MetricInfo
 from voiceeval.verdict import Blame, Comparison, Estimate, Outcome, Verdict
 
@@ -40,15 +40,20 @@ class CohortRow:
         return max(verdict.counts.pairs for verdict in self.cells.values())
 
     @property
-    def worst(self) -> Outcome:
-        """The most severe outcome among its gating cells, or among all where none gates."""
-        gating = [verdict.outcome for verdict in self.cells.values() if verdict.gating]
-        return min(gating or [v.outcome for v in self.cells.values()], key=SEVERITY.__getitem__)
+    def worst(self) -> Verdict:
+        """The most severe verdict among its gating cells, or among all where none gates."""
+        cells = list(self.cells.values())
+        return min([verdict for verdict in cells if verdict.gating] or cells, key=severity)
+
+    @property
+    def waived(self) -> tuple[Verdict, ...]:
+        """The cells that regressed and do not block because somebody answers for them."""
+        return tuple(verdict for verdict in self.cells.values() if verdict.gating and verdict.waiver)
 
     def blocking(self, comparison: Comparison) -> tuple[Verdict, ...]:
         """The cells that keep the run from shipping, worst first."""
-        cells = [v for v in self.cells.values() if v.gating and v.outcome.blocks(comparison.policy)]
-        return tuple(sorted(cells, key=lambda verdict: SEVERITY[verdict.outcome]))
+        cells = [verdict for verdict in self.cells.values() if verdict.blocks(comparison.policy)]
+        return tuple(sorted(cells, key=severity))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,21 @@ class CohortTable:
 
     metrics: tuple[MetricInfo, ...]
     rows: tuple[CohortRow, ...]
+
+    def common_margins(self, metric: MetricInfo) -> tuple[str, ...]:
+        """The margins of a metric's cells but for cohorts that have their own; as written, sorted."""
+        cells = [row.cells[metric.name] for row in self.rows if metric.name in row.cells]
+        return tuple(sorted({v.margin for v in cells if v.margin and not has_own_margin(v)}))
+
+    @property
+    def own_margins(self) -> tuple[Verdict, ...]:
+        """The cells that were held to a margin of their cohort's own."""
+        return tuple(v for row in self.rows for v in row.cells.values() if has_own_margin(v))
+
+
+def has_own_margin(verdict: Verdict) -> bool:
+    """Whether it was held to its cohort's own margin, not to the metric's."""
+    return OWN_MARGIN in verdict.flags
 
 
 def gating_table(comparison: Comparison) -> CohortTable:
@@ -133,12 +153,12 @@ def _metric_order(comparison: Comparison) -> Callable[[MetricInfo], tuple[int, s
     return lambda metric: (places.get(metric.name, len(places)), metric.name)
 
 
-def _row_order(row: CohortRow) -> tuple[bool, int, int, float, Cohort]:
+def _row_order(row: CohortRow) -> tuple[bool, float, int, float, Cohort]:
     gating = [verdict for verdict in row.cells.values() if verdict.gating]
-    severities = [SEVERITY[verdict.outcome] for verdict in gating]
-    worst = min(severities, default=len(SEVERITY))
+    severities = [severity(verdict) for verdict in gating]
+    worst = min(severities, default=float(len(SEVERITY)))
     # Many undecided cells are not worse than one; many regressed ones are.
-    repeated = severities.count(worst) if worst <= SEVERITY[Outcome.REGRESSED] else 0
+    repeated = severities.count(worst) if worst < SEVERITY[Outcome.INCONCLUSIVE] else 0
     return (row.cohort != EVERYONE, worst, -repeated, min(map(doubt, gating), default=1.0), row.cohort)
 
 

@@ -10,11 +10,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voiceeval.reports.wording import outcome_counts
+from voiceeval.call import Arm
+from voiceeval.cohort import Cohort
+from voiceeval.reports.wording import outcome_counts, waived_verdicts
 from voiceeval.score import MetricInfo
-from voiceeval.verdict import Blame, Comparison, Counts, Estimate, NoEstimate, Verdict
+from voiceeval.verdict import (
+    Blame,
+    Comparison,
+    Consistency,
+    Counts,
+    Disparity,
+    Estimate,
+    Exploration,
+    NoEstimate,
+    Policy,
+    Quantiles,
+    Verdict,
+    Waiver,
+)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _ABSOLUTE = re.compile(r"(?:/|[A-Za-z]:[\\/]|\\\\|~/)(?:[^/\\]*[/\\])*[^/\\]+")
 
 
@@ -26,9 +41,15 @@ def gate_document(comparison: Comparison) -> dict[str, Any]:
         "policy": comparison.policy,
         "partial": comparison.partial,
         "outcomes": {str(outcome): count for outcome, count in outcome_counts(comparison).items()},
+        "waived": len(waived_verdicts(comparison)),
+        "faults": _portable(comparison.faults),
         "alarms": list(comparison.alarms),
-        "verdicts": [_verdict(verdict) for verdict in comparison.verdicts],
+        "verdicts": [_verdict(verdict, comparison.policy) for verdict in comparison.verdicts],
         "blames": [_blame(blame) for blame in comparison.blames],
+        "disparities": [_disparity(disparity) for disparity in comparison.disparities],
+        "exploration": _exploration(comparison.exploration),
+        "consistency": [_consistency(item) for item in comparison.consistency],
+        "quantiles": [_quantiles(item) for item in comparison.quantiles],
         "manifest": _portable(comparison.manifest),
     }
 
@@ -47,19 +68,34 @@ def write(comparison: Comparison, path: Path) -> Path:
     return path
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def _verdict(verdict: Verdict, policy: Policy) -> dict[str, Any]:
+    waiver = {} if verdict.waiver is None else {"waiver": _waiver(verdict.waiver)}
     return {
         "id": verdict.id,
         "metric": _metric(verdict.metric),
-        "cohort": {"name": verdict.cohort.name, "tags": dict(verdict.cohort.parts)},
+        "cohort": _cohort(verdict.cohort),
         "outcome": str(verdict.outcome),
         "gating": verdict.gating,
+        "blocks": verdict.blocks(policy),
         "reason": verdict.reason,
         "margin": verdict.margin,
         "estimate": _estimate(verdict.estimate),
         "counts": _counts(verdict.counts),
         "flags": list(verdict.flags),
+        **waiver,
     }
+
+
+def _waiver(waiver: Waiver) -> dict[str, Any]:
+    return {
+        "owner": _portable(waiver.owner),
+        "reason": _portable(waiver.reason),
+        "expires": waiver.expires.isoformat(),
+    }
+
+
+def _cohort(cohort: Cohort) -> dict[str, Any]:
+    return {"name": cohort.name, "tags": dict(cohort.parts)}
 
 
 def _metric(metric: MetricInfo) -> dict[str, Any]:
@@ -113,11 +149,69 @@ def _counts(counts: Counts) -> dict[str, Any]:
 
 def _blame(blame: Blame) -> dict[str, Any]:
     return {
-        "cohort": {"name": blame.cohort.name, "tags": dict(blame.cohort.parts)},
+        "cohort": _cohort(blame.cohort),
         "arm": str(blame.arm),
         "failed": int(blame.failed),
         "saved_by_right_words": int(blame.saved_by_right_words),
         "stage": blame.stage,
+    }
+
+
+def _disparity(disparity: Disparity) -> dict[str, Any]:
+    return {
+        "metric": _metric(disparity.metric),
+        "tags": list(disparity.tags),
+        **{str(arm): _served(disparity, arm) for arm in Arm},
+    }
+
+
+def _served(disparity: Disparity, arm: Arm) -> dict[str, Any]:
+    worst, best = disparity.rates[arm]
+    return {
+        "worst": {"cohort": _cohort(disparity.worst[arm]), "rate": float(worst)},
+        "best": {"cohort": _cohort(disparity.best[arm]), "rate": float(best)},
+        "gap": float(disparity.gap(arm)),
+    }
+
+
+def _exploration(exploration: Exploration) -> dict[str, Any]:
+    return {
+        "tested": int(exploration.tested),
+        "rate": float(exploration.rate),
+        "found": [
+            {
+                "metric": _metric(found.metric),
+                "cohort": _cohort(found.cohort),
+                "estimate": _estimate(found.estimate),
+                "q_value": float(found.q_value),
+                "shrunken": float(found.shrunken),
+                "counts": _counts(found.counts),
+            }
+            for found in exploration.found
+        ],
+    }
+
+
+def _consistency(item: Consistency) -> dict[str, Any]:
+    return {
+        "scenario": item.scenario,
+        "arm": str(item.arm),
+        "repeats": int(item.repeats),
+        "groups": int(item.groups),
+        "mixed": int(item.mixed),
+        "pass_hat": {str(k): float(chance) for k, chance in item.pass_hat.items()},
+        "pass_at": {str(k): float(chance) for k, chance in item.pass_at.items()},
+    }
+
+
+def _quantiles(item: Quantiles) -> dict[str, Any]:
+    return {
+        "metric": _metric(item.metric),
+        "cohort": _cohort(item.cohort),
+        "arm": str(item.arm),
+        "calls": int(item.calls),
+        "observations": int(item.observations),
+        "values": {name: float(value) for name, value in item.values.items()},
     }
 
 

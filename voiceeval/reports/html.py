@@ -24,12 +24,17 @@ from voiceeval.reports.cohort_table import (
     STAGE_METRICS,
     CohortRow,
     gating_table,
+    has_own_margin,
     reported_cohorts_table,
     reported_metrics_table,
     slower_stage,
 )
+from voiceeval.reports.disparity_table import INTRODUCTION, disparity_rows
+from voiceeval.reports.exploration_table import CAUTION, HEADINGS, explored_rows, searched
 from voiceeval.reports.interval_bars import IntervalBar, bars
 from voiceeval.reports.manifest_view import arm_view, changed_in_short, changes, facts
+from voiceeval.reports.quantiles_table import quantile_tables
+from voiceeval.reports.repeats_table import EXPLANATION, repeats_table
 from voiceeval.reports.report_input import ReportInput
 from voiceeval.verdict import Estimate, Verdict
 
@@ -38,6 +43,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 _MOST_CARDS = 12
+_MOST_FAULTS = 50
+_MOST_FINDS = 20
 _LONGEST_TEXT = LONGEST_STATE + 100
 """A last resort: whatever shows a longer text shortens it earlier, and says so."""
 _MOST_FILTER_VALUES = 60
@@ -88,14 +95,20 @@ def _index_values(report: ReportInput) -> dict[str, Any]:
         "changes": changes(comparison.manifest),
         "facts": facts(comparison.manifest),
         "gating": gating,
-        "margins": {metric.name: _margins(gating.rows, metric.name) for metric in gating.metrics},
+        "margins": {metric.name: gating.common_margins(metric) for metric in gating.metrics},
         "bars": {metric.name: _bars(gating.rows, metric.name) for metric in gating.metrics},
         "blocking": blocking,
+        "waived": [row for row in gating.rows if row.waived],
         "most_cards": _MOST_CARDS,
+        "most_faults": _MOST_FAULTS,
         "slower": {v.id: _slower(report, v) for _, cells in blocking for v in cells},
         "stage_names": STAGE_METRICS,
         "numbers": {row.cohort: number for number, row in enumerate(gating.rows)},
         "filters_of": {row.cohort: _filters_of(row.cohort, tag_filters) for row in gating.rows},
+        "disparities": disparity_rows(comparison),
+        "explored": explored_rows(comparison.exploration, most=_MOST_FINDS),
+        "repeats": repeats_table(comparison),
+        "quantiles": quantile_tables(comparison),
         "reported": (
             ("Other metrics", reported_metrics_table(comparison)),
             ("Gated metrics in other cohorts", reported_cohorts_table(comparison)),
@@ -106,10 +119,6 @@ def _index_values(report: ReportInput) -> dict[str, Any]:
         "change_counts": [(change, changed[change]) for change in Change if changed[change]],
         "tag_filters": tag_filters,
     }
-
-
-def _margins(rows: tuple[CohortRow, ...], metric: str) -> list[str]:
-    return sorted({row.cells[metric].margin for row in rows if metric in row.cells} - {""})
 
 
 def _bars(rows: tuple[CohortRow, ...], metric: str) -> Mapping[str, IntervalBar]:
@@ -180,6 +189,7 @@ def _environment() -> Environment:
     environment.globals |= {
         name: getattr(wording, name)
         for name in [
+            "answered",
             "blamed",
             "blamed_stage",
             "blame_counts",
@@ -195,8 +205,18 @@ def _environment() -> Environment:
             "probability",
             "reason_with_interval",
             "shortened",
+            "sign",
+            "verdict_words",
         ]
     }
-    environment.globals |= {"signs": wording.SIGNS, "sign": wording.SIGNS.__getitem__}
+    environment.globals |= {
+        "signs": wording.SIGNS,
+        "explored_headings": HEADINGS,
+        "caution": CAUTION,
+        "searched": searched,
+        "repeats_explanation": EXPLANATION,
+        "disparity_introduction": INTRODUCTION,
+    }
+    environment.tests["own_margin"] = has_own_margin
     environment.tests["estimate"] = lambda value: isinstance(value, Estimate)
     return environment

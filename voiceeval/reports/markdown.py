@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from voiceeval.call import Arm
 from voiceeval.cohort import EVERYONE
-from voiceeval.reports.cohort_table import CohortRow, CohortTable, gating_table, reported_metrics_table
+from voiceeval.reports.cohort_table import (
+    CohortRow,
+    CohortTable,
+    gating_table,
+    has_own_margin,
+    reported_metrics_table,
+)
 from voiceeval.reports.manifest_view import arm_view, changed_in_short
+from voiceeval.reports.markdown_sections import sections
+from voiceeval.reports.markdown_text import Budget, escaped
 from voiceeval.reports.wording import (
     SIGNS,
+    WAIVED_SIGN,
+    answered,
     blamed,
     bounds,
     change,
@@ -19,95 +28,41 @@ from voiceeval.reports.wording import (
     direction_word,
     headline,
     levels,
-    one_line,
     outcome_word,
     reason_with_interval,
+    sign,
     tally,
+    verdict_words,
 )
 from voiceeval.verdict import Comparison, Estimate, Verdict
 
 LIMIT_BYTES = 64 * 1024 - 1
 """Everything is under 64 KiB, which CI hosts and pull request comments accept."""
 
-_SPECIAL = re.compile(r"[\\`*_{}\[\]()#+!|~$^=-]")
-_JOINER = "\u2060"
-"""Keeps ``@name`` from notifying anybody, and takes no room."""
+_MOST_ROWS = 60
+_MOST_FAULTS = 20
 
 
 def summary(comparison: Comparison, *, limit_bytes: int = LIMIT_BYTES) -> str:
     """The whole result as Markdown of at most ``limit_bytes`` bytes; what did not fit is counted."""
     table = gating_table(comparison)
-    text = _Budget(limit_bytes)
+    text = Budget(limit_bytes)
     for line in _heading(comparison):
         text.add(line)
     text.add(f"\n{escaped(tally(comparison))}\n")
-    text.add_all(list(_blocking(table, comparison)), "blocking entry", "blocking entries")
-    text.add_table(_table_head(table), [_table_row(table, row) for row in table.rows], "cohort")
-    if table.rows:
-        text.add(" · ".join(escaped(outcome_word(outcome)) for outcome in SIGNS) + "\n")
+    shown = [row for place, row in enumerate(table.rows) if place < _MOST_ROWS or row.blocking(comparison)]
+    rows = [_table_row(table, row) for row in shown]
+    text.add_table(_table_head(table), rows, "cohort", limit_bytes=limit_bytes // 3)
+    for line in _legend(table, len(table.rows) - len(shown)):
+        text.add(line)
+    _add_reasons(text, table, comparison)
+    for section in sections(comparison):
+        text.add_section(section.title, section.told)
+        text.add_table(section.head, section.rows, section.singular)
     reported = [_reported_row(verdict) for verdict in _reported(comparison)]
     head = ["Reported only, overall", "baseline → candidate", "difference", "interval"]
     text.add_table(head, reported, "metric")
     return text.written()
-
-
-def escaped(text: str, *, limit: int = 200) -> str:
-    r"""Text as one line that Markdown leaves alone: no markup, HTML, links, mentions or table cells.
-
-    >>> escaped("a|b <i>")
-    'a\\|b &lt;i&gt;'
-    """
-    plain = one_line(text, limit=limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    plain = _SPECIAL.sub(lambda match: f"\\{match[0]}", plain)
-    plain = plain.replace("@", f"@{_JOINER}").replace("://", f":{_JOINER}//")
-    return re.sub(r"(?i)\bwww\.", lambda match: f"{match[0][:3]}{_JOINER}.", plain)
-
-
-class _Budget:
-    """Collects text up to a number of bytes, and keeps room to say what was left out."""
-
-    _RESERVE = 400
-
-    def __init__(self, limit_bytes: int) -> None:
-        self._left = limit_bytes - self._RESERVE
-        self._parts: list[str] = []
-        self._omitted: list[str] = []
-
-    def add(self, line: str) -> bool:
-        needed = len(line.encode("utf-8", "replace")) + 1
-        if needed > self._left:
-            return False
-        self._left -= needed
-        self._parts.append(line)
-        return True
-
-    def add_all(self, entries: Sequence[str], singular: str, plural: str = "") -> None:
-        """Add entries in order while they fit; the rest is counted."""
-        for index, entry in enumerate(entries):
-            if not self.add(entry):
-                self._omitted.append(counted(len(entries) - index, singular, plural))
-                return
-
-    def add_table(self, head: Sequence[str], rows: Sequence[Sequence[str]], singular: str) -> None:
-        if not rows:
-            return
-        rule = "|" + "|".join(" --- " for _ in head) + "|"
-        if self.add(f"\n{_line(head)}\n{rule}"):
-            self.add_all([_line(row) for row in rows], singular)
-        else:
-            self._omitted.append(counted(len(rows), singular))
-        self.add("")
-
-    def written(self) -> str:
-        if self._omitted:
-            self._parts.append(
-                f"\n**Shortened:** {', '.join(self._omitted)} did not fit here; see the report."
-            )
-        return "\n".join(self._parts).rstrip("\n") + "\n"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _heading(comparison: Comparison) -> Iterator[str]:
@@ -118,6 +73,10 @@ def _heading(comparison: Comparison) -> Iterator[str]:
     yield f"What differs: {escaped(changed_in_short(comparison.manifest), limit=400)}\n"
     if comparison.partial:
         yield "**Partial:** only a selection of the suite was judged; this run cannot be blessed.\n"
+    for fault in comparison.faults[:_MOST_FAULTS]:
+        yield f"- **✗ Fault: {escaped(fault, limit=400)}**"
+    if len(comparison.faults) > _MOST_FAULTS:
+        yield f"- and {counted(len(comparison.faults) - _MOST_FAULTS, 'more fault')}"
     shown = comparison.alarms[:20]
     for alarm in shown:
         yield f"- **Alarm: {escaped(alarm, limit=400)}**"
@@ -137,8 +96,41 @@ def _blocking(table: CohortTable, comparison: Comparison) -> Iterator[str]:
             yield f"  - Lost tasks: {escaped(blamed(row.blames[Arm.CANDIDATE]))}"
 
 
+def _add_reasons(text: Budget, table: CohortTable, comparison: Comparison) -> None:
+    blocking = list(_blocking(table, comparison))
+    if blocking:
+        text.add_section("Why it may not ship")
+        text.add_all(blocking, "blocking entry", "blocking entries")
+    waived = [_waived(verdict) for row in table.rows for verdict in row.waived]
+    if waived:
+        text.add_section("Waived, not passed")
+        text.add_all(waived, "waived regression")
+
+
+def _waived(verdict: Verdict) -> str:
+    name, title = escaped(verdict.cohort.name), escaped(verdict.metric.title)
+    who = escaped(answered(verdict.waiver), limit=500) if verdict.waiver else ""
+    verdict_told = escaped(f"{sign(verdict)} {verdict_words(verdict)}")
+    return f"- **{verdict_told}: {name}, {title}**: {escaped(change(verdict), limit=400)}. {who}"
+
+
+def _legend(table: CohortTable, hidden: int) -> Iterator[str]:
+    if not table.rows:
+        return
+    told = [escaped(outcome_word(outcome)) for outcome in SIGNS]
+    if any(row.waived for row in table.rows):
+        told.append(f"{WAIVED_SIGN} regressed, waived")
+    yield " · ".join(told) + "\n"
+    if hidden:
+        yield f"{counted(hidden, 'more cohort')} without a blocking verdict: see the report.\n"
+
+
 def _table_head(table: CohortTable) -> list[str]:
-    return ["Cohort", "Size", *(escaped(metric.title) for metric in table.metrics)]
+    heads = []
+    for metric in table.metrics:
+        margins = ", ".join(escaped(margin, limit=20) for margin in table.common_margins(metric)[:3])
+        heads.append(escaped(metric.title) + (f"<br>margin {margins}" if margins else ""))
+    return ["Cohort", "Size", *heads]
 
 
 def _table_row(table: CohortTable, row: CohortRow) -> list[str]:
@@ -149,12 +141,14 @@ def _table_row(table: CohortTable, row: CohortRow) -> list[str]:
 
 
 def _cell(verdict: Verdict) -> str:
-    sign = escaped(SIGNS[verdict.outcome])
+    shown = escaped(sign(verdict))
     estimate = verdict.estimate
     if not isinstance(estimate, Estimate):
-        return f"{sign} {verdict.outcome.value}"
+        return f"{shown} {verdict.outcome.value}"
     moved = escaped(difference(verdict.metric, estimate.difference))
-    told = f"{sign} {moved}<br>{escaped(levels(verdict.metric, estimate))}"
+    told = f"{shown} {moved}<br>{escaped(levels(verdict.metric, estimate))}"
+    if has_own_margin(verdict):
+        told += f"<br>own margin {escaped(verdict.margin, limit=20)}"
     return told if verdict.gating else f"{told}<br>(not gated)"
 
 

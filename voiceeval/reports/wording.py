@@ -8,7 +8,7 @@ import re
 import unicodedata
 
 from voiceeval.score import MetricInfo
-from voiceeval.verdict import Blame, Comparison, Estimate, Interval, Outcome, Verdict
+from voiceeval.verdict import Blame, Comparison, Estimate, Interval, Outcome, Verdict, Waiver
 
 SIGNS = {
     Outcome.INVALID: "!",
@@ -21,6 +21,12 @@ SIGNS = {
 
 SEVERITY = {outcome: rank for rank, outcome in enumerate(SIGNS)}
 """0 is the worst."""
+
+WAIVED_SIGN = "⊘"
+"""A regression that somebody answers for: neither the sign of one that blocks nor that of a pass."""
+
+OWN_MARGIN = "own margin"
+"""The flag of a verdict whose margin is not its metric's common one."""
 
 ELLIPSIS = "…"
 _MINUS = "−"
@@ -126,9 +132,35 @@ def probability(p: float) -> str:
     return "< 0.0001" if p < 0.0001 else f"= {p:.2g}"
 
 
+def distance(metric: MetricInfo, value: float) -> str:
+    """A difference without a sign, with its unit: ``6.1 pp``, ``80 ms``."""
+    return difference(metric, value).lstrip(f"+±{_MINUS}")
+
+
 def outcome_word(outcome: Outcome) -> str:
     """Sign and word: ``✗ regressed``."""
     return f"{SIGNS[outcome]} {outcome.value}"
+
+
+def sign(verdict: Verdict) -> str:
+    """The sign of a verdict, which tells a waived regression from one that blocks."""
+    return WAIVED_SIGN if verdict.waiver else SIGNS[verdict.outcome]
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """The verdict in words: ``regressed``, or ``regressed, waived``."""
+    return f"{verdict.outcome.value}, waived" if verdict.waiver else verdict.outcome.value
+
+
+def severity(verdict: Verdict) -> float:
+    """0 is the worst; a waived regression comes after those that block, and before everything else."""
+    return SEVERITY[Outcome.REGRESSED] + 0.5 if verdict.waiver else SEVERITY[verdict.outcome]
+
+
+def answered(waiver: Waiver, *, limit: int = 300) -> str:
+    """Who answers for a waived regression, until when, and why: ``waived by asr until 2026-12-31: …``."""
+    owner = one_line(waiver.owner, limit=60)
+    return f"waived by {owner} until {waiver.expires.isoformat()}: {one_line(waiver.reason, limit=limit)}"
 
 
 def counted(count: int, singular: str, plural: str = "") -> str:
@@ -177,21 +209,37 @@ def blamed(blame: Blame) -> str:
 
 def headline(comparison: Comparison) -> str:
     """The one sentence of the run: ``MAY NOT SHIP: 2 cohorts regressed``."""
-    blocking = [
-        item for item in comparison.verdicts if item.gating and item.outcome.blocks(comparison.policy)
-    ]
+    if comparison.failed:
+        return f"MAY NOT SHIP: {_why_not(comparison)}"
     if not any(verdict.gating for verdict in comparison.verdicts):
         return "NOT JUDGED: no gating verdict"
-    if not blocking:
-        undecided = undecided_count(comparison)
-        rest = f"; {counted(undecided, 'gating cell')} not decided" if undecided else ""
-        return f"may ship: no cohort regressed{rest}"
+    waived, undecided = len(waived_verdicts(comparison)), undecided_count(comparison)
+    told = ["no unwaived regression" if waived else "no cohort regressed"]
+    if waived:
+        told.append(f"{counted(waived, 'known regression')} waived")
+    if undecided:
+        told.append(f"{counted(undecided, 'gating cell')} not decided")
+    return f"may ship: {'; '.join(told)}"
+
+
+def _why_not(comparison: Comparison) -> str:
+    blocking = [verdict for verdict in comparison.verdicts if verdict.blocks(comparison.policy)]
+    faults = comparison.faults
+    if not blocking and len(faults) == 1:
+        return one_line(faults[0], limit=90)
     told = []
     for outcome in SIGNS:
         cohorts = {verdict.cohort for verdict in blocking if verdict.outcome is outcome}
         if cohorts:
             told.append(f"{counted(len(cohorts), 'cohort')} {outcome.value}")
-    return f"MAY NOT SHIP: {', '.join(told)}"
+    if faults:
+        told.append(f"{counted(len(faults), 'fault')} beside the verdicts")
+    return ", ".join(told)
+
+
+def waived_verdicts(comparison: Comparison) -> tuple[Verdict, ...]:
+    """The regressions that do not block because somebody answers for them."""
+    return tuple(verdict for verdict in comparison.verdicts if verdict.gating and verdict.waiver)
 
 
 def undecided_count(comparison: Comparison) -> int:
@@ -207,7 +255,10 @@ def outcome_counts(comparison: Comparison) -> dict[Outcome, int]:
 def tally(comparison: Comparison) -> str:
     """Every outcome's count in one line, including what was not decided."""
     counts = outcome_counts(comparison)
+    waived = len(waived_verdicts(comparison))
     words = {Outcome.INCONCLUSIVE: "inconclusive (not decided)"}
+    if waived:
+        words[Outcome.REGRESSED] = f"regressed ({waived} of them waived)"
     told = [f"{count} {words.get(outcome, outcome.value)}" for outcome, count in counts.items()]
     return f"{counted(sum(counts.values()), 'gating cell')}: {', '.join(told)}"
 

@@ -1,0 +1,38 @@
+"""How the parts of the terminal report look alike: colours, indents, headings and grids."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from voiceeval.verdict import Outcome, Verdict
+
+_STYLES = {
+    Outcome.INVALID: "bold magenta",
+    Outcome.REGRESSED: "bold red",
+    Outcome.INCONCLUSIVE: "yellow",
+    Outcome.PASSED: "green",
+    Outcome.IMPROVED: "bold cyan",
+}
+
+
+def style(verdict: Verdict) -> str:
+    """The colour of a verdict; nothing is told by it alone."""
+    return "red" if verdict.waiver else _STYLES[verdict.outcome]
+
+
+def indented(text: Text, columns: int) -> Padding:
+    """A paragraph whose every line starts ``columns`` to the right."""
+    return Padding(text, (0, 0, 0, columns))
+
+
+def heading(title: str) -> Text:
+    """A section's first line, after an empty one."""
+    return Text.assemble("\n", (title, "bold underline"))
+
+
+def grid() -> Table:
+    """An empty table with a rule under its head and nothing else drawn."""
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
