@@ -47,8 +47,10 @@ WAIVER = Waiver(
     expires=date(2026, 12, 31),
 )
 FAULTS = (
-    "the waiver of wer[accent=indian × line=wideband] (dialogue-team) expired on 2026-11-01: fix or renew it",
-    "the waiver of tool_path[accent=british × line=telephone] (tools-team) is not needed: it did not regress",
+    "the waiver of wer[accent=indian × line=wideband] (owner dialogue-team) expired on 2026-11-01; "
+    "mend the regression, or renew it with a reason",
+    "the waiver of tool_path[accent=british × line=telephone] (owner tools-team) is not needed: the cell is "
+    "passed; remove it",
 )
 
 

@@ -357,14 +357,16 @@ def test_a_waived_regression_is_neither_passed_nor_blocking() -> None:
     assert page.count('class="cell waived"') == 1
     why = text[text.rindex("Why it may not ship") : text.rindex("Waived, not passed")]
     assert WAIVER.cohort.name not in why
-    alone = Page(HtmlReport().index(report_input(comparison(verdicts=(waived(),))))).text
+    page = HtmlReport().index(report_input(comparison(verdicts=(waived(),))))
+    assert 'class="banner unclear"' in page
+    alone = Page(page).text
     assert "✓ may ship: no unwaived regression; 1 known regression waived" in alone
 
 
 def test_a_fault_alone_is_told_as_the_reason() -> None:
     result = comparison(verdicts=(verdict(),), faults=FAULTS[:1], alarms=())
     text = Page(HtmlReport().index(report_input(result))).text
-    assert f"✗ MAY NOT SHIP: {FAULTS[0][:80]}" in text
+    assert f"✗ MAY NOT SHIP: {FAULTS[0].split(';')[0]} " in text
     assert f"Fault: {FAULTS[0]}" in text
     many = comparison(verdicts=(verdict(),), faults=tuple(f"fault {number}" for number in range(70)))
     text = Page(HtmlReport().index(report_input(many))).text
@@ -403,6 +405,15 @@ def test_of_many_finds_twenty_are_shown_and_the_rest_is_counted() -> None:
     text = index_text(exploration=many)
     assert text.count("accent=caribbean × domain=pharmacy Task completion") == 20
     assert "and 30 more finds" in text
+
+
+def test_of_many_scenarios_the_flaky_ones_are_open_and_none_is_left_out() -> None:
+    many = tuple(consistency(f"s{number:03}", arm, number == 90) for number in range(100) for arm in Arm)
+    page = HtmlReport().index(report_input(everything(consistency=many)))
+    shown, folded = page.split("70 more scenarios")
+    assert "s090" in shown
+    assert "s000" in shown
+    assert "s099" in folded
 
 
 def test_gaps_of_metrics_that_gate_nowhere_are_last_and_say_so() -> None:

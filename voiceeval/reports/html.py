@@ -33,7 +33,7 @@ from voiceeval.reports.disparity_table import INTRODUCTION, disparity_rows
 from voiceeval.reports.exploration_table import CAUTION, HEADINGS, explored_rows, searched
 from voiceeval.reports.interval_bars import IntervalBar, bars
 from voiceeval.reports.manifest_view import arm_view, changed_in_short, changes, facts
-from voiceeval.reports.quantiles_table import quantile_tables
+from voiceeval.reports.quantiles_table import overall_line, quantile_tables
 from voiceeval.reports.repeats_table import EXPLANATION, repeats_table
 from voiceeval.reports.report_input import ReportInput
 from voiceeval.verdict import Estimate, Verdict
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 _MOST_CARDS = 12
 _MOST_FAULTS = 50
 _MOST_FINDS = 20
+_MOST_OPEN_ROWS = 30
 _LONGEST_TEXT = LONGEST_STATE + 100
 """A last resort: whatever shows a longer text shortens it earlier, and says so."""
 _MOST_FILTER_VALUES = 60
@@ -101,6 +102,7 @@ def _index_values(report: ReportInput) -> dict[str, Any]:
         "waived": [row for row in gating.rows if row.waived],
         "most_cards": _MOST_CARDS,
         "most_faults": _MOST_FAULTS,
+        "most_rows": _MOST_OPEN_ROWS,
         "slower": {v.id: _slower(report, v) for _, cells in blocking for v in cells},
         "stage_names": STAGE_METRICS,
         "numbers": {row.cohort: number for number, row in enumerate(gating.rows)},
@@ -214,6 +216,7 @@ def _environment() -> Environment:
         "explored_headings": HEADINGS,
         "caution": CAUTION,
         "searched": searched,
+        "overall_line": overall_line,
         "repeats_explanation": EXPLANATION,
         "disparity_introduction": INTRODUCTION,
     }

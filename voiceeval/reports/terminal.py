@@ -20,7 +20,7 @@ from voiceeval.reports.terminal_reported import (
     repeats_lines,
     reported_lines,
 )
-from voiceeval.reports.wording import counted, headline, one_line, tally
+from voiceeval.reports.wording import counted, headline, one_line, tally, waived_verdicts
 from voiceeval.verdict import Comparison
 
 _ASCII = str.maketrans(
@@ -80,8 +80,11 @@ def _heading(comparison: Comparison) -> Iterator[RenderableType]:
     yield line
     yield Text(f"what differs: {one_line(changed_in_short(comparison.manifest))}", style="dim")
     yield Text("")
-    style = "bold white on red" if comparison.failed else "bold green"
-    yield Text.assemble((f" {headline(comparison)} ", style), f"  (policy: {comparison.policy})")
+    told = headline(comparison)
+    # Green is for a run that nobody has to answer for.
+    calm = told.startswith("may ship") and not waived_verdicts(comparison)
+    style = "bold white on red" if comparison.failed else "bold green" if calm else "bold yellow"
+    yield Text.assemble((f" {told} ", style), f"  (policy: {comparison.policy})")
     if comparison.partial:
         yield Text(
             "partial: only a selection of the suite was judged; this run cannot be blessed", "bold yellow"

@@ -226,7 +226,8 @@ def _why_not(comparison: Comparison) -> str:
     blocking = [verdict for verdict in comparison.verdicts if verdict.blocks(comparison.policy)]
     faults = comparison.faults
     if not blocking and len(faults) == 1:
-        return one_line(faults[0], limit=90)
+        # What is wrong stands before what to do about it, which every report tells in full below.
+        return one_line(faults[0], limit=140).split("; ")[0]
     told = []
     for outcome in SIGNS:
         cohorts = {verdict.cohort for verdict in blocking if verdict.outcome is outcome}
