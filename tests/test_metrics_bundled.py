@@ -28,12 +28,14 @@ NAMES = [
     "recognizer_ms",
     "round_trip_excess",
     "round_trip_wer",
+    "slow_replies",
     "synthesizer_ms",
     "task_completion",
     "time_to_first_audio",
     "tool_path",
     "tool_path_given_words",
     "tools_ms",
+    "very_slow_replies",
     "wer",
 ]
 SCENARIO = scenario(

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from spoken_calls import call, called, hung_up, said, scenario
 
 from voiceeval.call import Call, Ending, EndOfTurn, Replied
-from voiceeval.metrics import BUNDLED, TimeToFirstAudio
+from voiceeval.errors import ConfigError
+from voiceeval.metrics import BUNDLED, SlowReplies, TimeToFirstAudio
 from voiceeval.score import Gap, NotScored, Ratio, Scored
 
 TTFA = TimeToFirstAudio()
@@ -106,3 +109,53 @@ def test_a_harness_failure_is_no_latency() -> None:
     score = TTFA.score(scenario(), call(*said(1, "hi", "hi"), ending=Ending.HARNESS_FAILED))
     assert isinstance(score, NotScored)
     assert score.gap is Gap.HARNESS_FAILED
+
+
+def _late(c: Call, **options: object) -> list[float]:
+    score = SlowReplies(**options).score(scenario(), c)  # type: ignore[arg-type] # options are named where used
+    assert isinstance(score, Scored)
+    assert all(ratio.denominator == 1 for ratio in score.observations)
+    return [ratio.numerator for ratio in score.observations]
+
+
+def test_a_reply_is_slow_when_it_comes_after_the_limit_and_not_at_it() -> None:
+    turns = [said(i, "hi", "hi", reply="hello", waited_ms=ms) for i, ms in enumerate((1999, 2000, 2001), 1)]
+    c = call(*(event for turn in turns for event in turn))
+    assert _late(c) == [0, 0, 1]
+    assert _late(c, limit_ms=1999) == [0, 1, 1]
+
+
+def test_a_missing_reply_is_slow_whatever_the_limit() -> None:
+    assert _late(call(*said(1, "hi", "hi")), limit_ms=9999) == [1]
+
+
+def test_the_tail_counts_the_turns_that_the_mean_counts() -> None:
+    silent = call(*said(0, "", None, reply="welcome"), *said(1, "", "", reply="are you there"))
+    assert isinstance(SlowReplies().score(scenario(), silent), NotScored)
+    crashed = replace(call(), ending=Ending.AGENT_FAILED)
+    assert _late(crashed) == [1]
+
+
+def test_a_percentile_decides_how_many_calls_a_cohort_needs() -> None:
+    assert BUNDLED["slow_replies"]().info.fewest_calls == 59
+    assert BUNDLED["very_slow_replies"]().info.fewest_calls == 299
+    assert SlowReplies(limit_ms=1200, quantile=0.9, name="p90").info.fewest_calls == 29
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limit_ms": 0}, "limit_ms: given 0"),
+        ({"limit_ms": 10_000}, "below 10000, where waiting is censored"),
+        ({"quantile": 1.0}, "quantile: given 1.0"),
+        ({"quantile": 0.2}, "quantile: given 0.2"),
+    ],
+)
+def test_a_limit_that_decides_nothing_is_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        SlowReplies(**options)  # type: ignore[arg-type] # one of them at a time
+
+
+def test_every_metric_that_rests_on_the_clock_says_so() -> None:
+    clocked = {name for name, make in BUNDLED.items() if make().info.timing}
+    assert clocked == {"time_to_first_audio", "slow_replies", "very_slow_replies", *STAGES}

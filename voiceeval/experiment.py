@@ -13,6 +13,7 @@ from voiceeval.cohort import Cohort, PlannedCall, by
 from voiceeval.disparity import disparities
 from voiceeval.engines.cascade import unmeasured
 from voiceeval.errors import ConfigError, HarnessError, InputError, describe, unknown_name
+from voiceeval.execution.recording import placed_again
 from voiceeval.exploration import explore
 from voiceeval.gate import alarms
 from voiceeval.kept import KeptStages
@@ -21,7 +22,7 @@ from voiceeval.metrics.task import judge_task
 from voiceeval.pair_table import table_of
 from voiceeval.protocols import Engine, Gate, Metric
 from voiceeval.quantiles import quantiles
-from voiceeval.repeats import consistency, repeat_metrics
+from voiceeval.repeats import consistency, identical_repeats, repeat_metrics
 from voiceeval.samples import CohortCalls, MetricPairs, keys, pairs_of_calls, pairs_of_repeats, samples
 from voiceeval.scenario import Scenario
 from voiceeval.score import Gap, MetricInfo, NotScored, Score
@@ -207,6 +208,8 @@ def compare(experiment: Experiment, calls: Mapping[str, Call]) -> Judged:
             [(cohort, members) for cohort, _, members in cohorts],
             scores,
         ),
+        retried=placed_again(calls[key.id] for key in keys(planned) if key.id in calls),
+        identical_repeats=identical_repeats(planned, calls, experiment.agents) if repeated else {},
     )
     return Judged(comparison=comparison, scores=scores)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from voiceeval.call import Arm, CallKey
@@ -61,9 +62,15 @@ def pairs_of_calls(
 def pairs_of_repeats(
     metric: MetricInfo, planned: Sequence[PlannedCall], scores: Mapping[tuple[str, str], Score]
 ) -> MetricPairs:
-    """A pair per group of repeats, found by each of them."""
+    """A pair per group of repeats, found by each of them.
+
+    No group is critical: one failure among its repeats makes pass^k 0, which is far from a scenario that
+    never works any more. The metric of the calls themselves has that rule.
+    """
     groups = {
-        (pair.planned.scenario, pair.planned.caller, pair.planned.line): pair
+        (pair.planned.scenario, pair.planned.caller, pair.planned.line): replace(
+            pair, planned=replace(pair.planned, critical=False)
+        )
         for pair in repeat_pairs(metric, planned, scores)
     }
     return MetricPairs(metric, {call.id: groups[call.scenario, call.caller, call.line] for call in planned})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from typing import Any, Literal
@@ -279,6 +279,10 @@ class Comparison:
     consistency: tuple[Consistency, ...] = ()
     """By scenario and arm; empty where nothing was repeated."""
     quantiles: tuple[Quantiles, ...] = ()
+    retried: Mapping[str, int] = field(default_factory=dict)
+    """By arm: calls that we failed to measure at first and placed again."""
+    identical_repeats: Mapping[str, int] = field(default_factory=dict)
+    """By arm: repeated calls whose repeats could not but end alike, and say nothing about steadiness."""
 
     @property
     def failed(self) -> bool:

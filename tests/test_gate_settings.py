@@ -1,0 +1,104 @@
+"""From settings to margins, waivers and expected cohorts; names that do not exist are refused."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from gate_samples import TASK, WER
+
+from voiceeval.cohort import EVERYONE, Cohort
+from voiceeval.errors import ConfigError
+from voiceeval.gate_settings import (
+    DEFAULT_MARGINS,
+    check_named_cells,
+    expected_cohorts,
+    margins,
+    own_margins,
+    waivers,
+)
+from voiceeval.settings import Settings
+
+SCOTTISH = Cohort((("accent", "scottish"),))
+
+
+def own(**changes: Any) -> dict[str, Any]:
+    entry = {"metric": "wer", "cohort": {"accent": "scottish"}, "margin": "+4pp", "reason": "a hard accent"}
+    return {**entry, "until": date(2026, 12, 31), **changes}
+
+
+def waiver(**changes: Any) -> dict[str, Any]:
+    entry = {"metric": "wer", "cohort": {}, "owner": "maria", "reason": "known"}
+    return {**entry, "expires": date(2026, 12, 31), **changes}
+
+
+def checked(**settings: Any) -> None:
+    check_named_cells(Settings(**settings), ["wer", "task"], [EVERYONE, SCOTTISH], ["accent", "line"])
+
+
+def test_a_cohort_margin_is_read_with_its_reason_and_last_day() -> None:
+    (found,) = own_margins(Settings(cohort_margins=(own(),)))
+    assert (found.metric, found.cohort, found.margin.written) == ("wer", SCOTTISH, "+4pp")
+    assert (found.reason, found.until) == ("a hard accent", date(2026, 12, 31))
+
+
+def test_two_margins_of_one_cell_are_refused() -> None:
+    settings = Settings(cohort_margins=(own(), own(margin="+5pp")))
+    with pytest.raises(ConfigError, match=r"cohort_margins\[1\]: wer\[accent=scottish\] has a margin"):
+        own_margins(settings)
+
+
+def test_a_waiver_of_everyone_has_an_empty_cohort() -> None:
+    (found,) = waivers(Settings(waivers=(waiver(),)))
+    assert found.verdict == "wer[overall]"
+
+
+def test_default_margins_hold_where_none_is_written() -> None:
+    assert margins(Settings(), [WER])["wer"].written == DEFAULT_MARGINS["wer"]
+    with pytest.raises(ConfigError, match="none of the scored metrics has one"):
+        margins(Settings(), [TASK])
+    assert margins(Settings(cohort_margins=(own(metric="task"),)), [TASK]) == {}
+
+
+def test_every_combination_of_expected_values_is_a_cohort_that_must_be_there() -> None:
+    settings = Settings(
+        cohorts=((), ("accent",), ("accent", "line"), ("accent", "device")),
+        expect={"accent": ("a", "b"), "line": ("x", "y")},
+    )
+    names = {cohort.name for cohort in expected_cohorts(settings)}
+    # No value is expected of the device, so that nothing is known of accent × device.
+    assert names == {
+        *("accent=a", "accent=b"),
+        *(f"accent={a} × line={x}" for a in "ab" for x in "xy"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"cohort_margins": (own(cohort={"accent": "scotish"}),)},
+            r"no gating cohort is accent=scotish\.",
+        ),
+        ({"cohort_margins": (own(metric="wre"),)}, r"cohort_margins\[0\]\.metric: no scored metric is named"),
+        ({"waivers": (waiver(), waiver(metric="wet"))}, r"waivers\[1\]\.metric: .*Did you mean 'wer'"),
+        ({"waivers": (waiver(cohort={"line": "x"}),)}, r"waivers\[0\]\.cohort: no gating cohort is line=x"),
+        ({"expect": {"acent": ("a",)}}, r"expect: no cohort tag is named 'acent'\. Did you mean 'accent'"),
+    ],
+)
+def test_names_that_nothing_answers_to_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        checked(**settings)
+
+
+def test_names_that_exist_are_fine() -> None:
+    checked(cohort_margins=(own(),), waivers=(waiver(),), expect={"accent": ("scottish",)})
+
+
+@pytest.mark.parametrize("missing", ["reason", "until", "margin", "metric", "cohort"])
+def test_a_cohort_margin_says_everything(missing: str) -> None:
+    entry = own()
+    del entry[missing]
+    with pytest.raises(ValueError, match=missing):
+        Settings(cohort_margins=(entry,))
