@@ -221,7 +221,10 @@ def test_a_look_that_is_stopped_is_spent_and_leaves_nothing(
 
     def stop(*_: object) -> None:
         assert len(list(project.temporary.iterdir())) == 1
-        os.kill(os.getpid(), how)
+        try:
+            os.kill(os.getpid(), how)
+        finally:
+            os.kill(os.getpid(), how)  # an impatient person asks twice
 
     monkeypatch.setattr("voiceeval.holdout.CallProgress.advance", stop)
     assert project.run("--json", "answer.json") == 1
@@ -496,3 +499,15 @@ def test_a_vanishing_folder_works_where_signals_are_not_told() -> None:
     thread.start()
     thread.join()
     assert [folder.exists() for folder in seen] == [False]
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    was = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with vanishing_folder() as folder:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert folder.exists()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, was)
+    assert not folder.exists()

@@ -37,6 +37,9 @@ def vanishing_folder() -> Iterator[Path]:
 def _stopping_by_exception() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame
+        # What follows is tidying up; a second Ctrl-C must not cut that short.
+        for each in ENDINGS:
+            signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     with _handled_by(stop):
@@ -45,7 +48,7 @@ def _stopping_by_exception() -> Iterator[None]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not leave half of it behind."""
+    """Nor may a first one that comes while the folder is being removed."""
     with _handled_by(signal.SIG_IGN):
         yield
 
@@ -56,7 +59,9 @@ def _handled_by(handler: signal._HANDLER) -> Iterator[None]:
         # Only the main thread is told of signals, and may say what they do.
         yield
         return
-    before = {number: signal.signal(number, handler) for number in ENDINGS}
+    # A signal that is ignored, as under nohup, stays ignored.
+    heeded = [number for number in ENDINGS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
+    before = {number: signal.signal(number, handler) for number in heeded}
     try:
         yield
     finally:
