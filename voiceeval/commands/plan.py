@@ -27,7 +27,10 @@ CHANGED = (
     "Noise from a run whose arms differ: it is the noise of those differences, and includes how differently "
     "speakers took the change. A run with --voice-aa shows the noise alone."
 )
-STATED = "Noise from the rates stated in {}: no call was placed."
+STATED = (
+    "Noise from the rates stated in {}: no call was placed. The tag 'cohort' stands for the one that you "
+    "will slice by."
+)
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -132,8 +135,9 @@ def tables(
 def _from_run(given: argparse.Namespace) -> Plan:
     from voiceeval.assembly import judge, restored
     from voiceeval.gate import CohortGate
+    from voiceeval.planning.additions import suite_of
     from voiceeval.planning.cells import cells_of
-    from voiceeval.planning.plan import plan_of, suite_of
+    from voiceeval.planning.plan import plan_of
     from voiceeval.run_folder import RunFolder, find_run
 
     folder = RunFolder.open(find_run(given.run))

@@ -19,6 +19,7 @@ from voiceeval.statistics.paired_test import FEWEST_DIFFERING
 from voiceeval.statistics.proportions import mcnemar_midp, tango_interval, undiscordant_half_width
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 NODES = 256
 """Of the quadrature over what a standard error comes out as: good to 4 digits of a probability."""
@@ -127,11 +128,9 @@ def chance_to_certify(noise: Noise, tolerance: Tolerance, goal: Goal, design: De
     if noise.too_few(at, goal.fewest_speakers):
         return 0.0
     if noise.one_outcome and at.repeats == 1:
+        level = 1 - 2 * goal.alpha
         return _enumerated(
-            noise,
-            at.speakers,
-            0.0,
-            lambda w, b, n: tango_interval(w, b, n, 1 - 2 * goal.alpha).upper < tolerance.amount,
+            noise, at.speakers, 0.0, lambda w, b, n: tango_interval(w, b, n, level).upper < tolerance.amount
         )
     se, df = noise.spread(at, tolerance.factor)
     by_t = float(np.mean(_below(tolerance.amount - _t(df, 1 - goal.alpha) * se * _scales(df), se)))
@@ -160,8 +159,11 @@ def chance_to_find(
     if noise.too_few(at, goal.fewest_speakers):
         return 0.0
     if noise.one_outcome and at.repeats == 1:
-        return _enumerated(
-            noise, at.speakers, effect, lambda w, b, n: (mcnemar_midp(w, b) < alpha) & ((w - b) / n > margin)
+        return 1 - _enumerated(
+            noise,
+            at.speakers,
+            effect,
+            lambda w, b, n: (mcnemar_midp(w, b) >= alpha) | ((w - b) / n <= margin),
         )
     se, df = noise.spread(at)
     needed = np.maximum(_t(df, 1 - alpha) * se * _scales(df), margin)
@@ -231,19 +233,26 @@ def _enumerated(
     noise: Noise,
     speakers: int,
     effect: float,
-    holds: Callable[[FloatArray, FloatArray, FloatArray], NDArray[np.bool_]],
+    within: Callable[[FloatArray, FloatArray, FloatArray], BoolArray],
 ) -> float:
-    """P(``holds``) over all numbers of speakers who newly fail and newly succeed."""
+    """P(``within``) over all numbers of speakers who newly fail (w) and newly succeed (b).
+
+    ``within`` holds up to some w for each b, so that only that w is looked for.
+    """
     from scipy.special import bdtr, gammaln, xlog1py, xlogy
 
     discordant = min(max(noise.differing, abs(effect)), 1.0)
-    worse = (discordant + effect) / 2
-    most = int(np.searchsorted(bdtr(np.arange(speakers + 1.0), speakers, discordant), 1 - TAIL))
-    found, better = np.tril_indices(min(most, speakers) + 1)
-    total, b = found.astype(np.float64), better.astype(np.float64)
-    w, n = total - b, np.full(len(total), float(speakers))
-    share = worse / discordant if discordant > 0 else 0.5
-    log_p = gammaln(n + 1) - gammaln(n - total + 1) - gammaln(w + 1) - gammaln(b + 1)
-    log_p += xlogy(total, discordant) + xlog1py(n - total, -discordant)
-    log_p += xlogy(w, share) + xlog1py(b, -share)
-    return float(np.sum(np.exp(log_p) * holds(w, b, n)))
+    worse, better = (discordant + effect) / 2, (discordant - effect) / 2
+    most = np.arange(speakers + 1.0)
+    b = most[: int(np.searchsorted(bdtr(most, speakers, better), 1 - TAIL)) + 1]
+    n = np.full(len(b), float(speakers))
+    low, high = np.full(len(b), -1.0), n - b + 1
+    while bool(np.any(high - low > 1)):
+        middle = np.floor((low + high) / 2)
+        holds = within(np.clip(middle, 0, n - b), b, n)
+        searching = high - low > 1
+        low, high = np.where(searching & holds, middle, low), np.where(searching & ~holds, middle, high)
+    log_p = gammaln(n + 1) - gammaln(b + 1) - gammaln(n - b + 1) + xlogy(b, better) + xlog1py(n - b, -better)
+    share = min(worse / (1 - better), 1.0) if better < 1 else 0.0
+    up_to = np.where(low < 0, 0.0, bdtr(np.maximum(low, 0), (n - b).astype(np.int64), share))
+    return float(np.sum(np.exp(log_p) * up_to))

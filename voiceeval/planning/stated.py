@@ -27,9 +27,9 @@ from pydantic import Field
 from voiceeval.cohort import EVERYONE, Cohort
 from voiceeval.errors import ConfigError
 from voiceeval.margins import LEAST_RELATIVE_BASELINE, Margin
+from voiceeval.planning.additions import Suite
 from voiceeval.planning.cells import Cell, Unknown
 from voiceeval.planning.noise import Noise
-from voiceeval.planning.plan import Suite
 from voiceeval.scenario import Written
 from voiceeval.score import Direction, MetricInfo
 from voiceeval.toml_files import read_model

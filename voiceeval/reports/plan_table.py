@@ -11,7 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from voiceeval.planning.plan import Figures, Plan
+from voiceeval.planning.figures import Figures
+from voiceeval.planning.plan import Plan
 from voiceeval.planning.release import Release
 from voiceeval.reports.markdown_text import escaped
 from voiceeval.reports.wording import counted, level, number, one_line, signed
