@@ -15,11 +15,13 @@ STYLE = """
   .line { fill: none; stroke-width: 2; } .title { font-weight: 600; font-size: 13px; }
   .s0 { stroke: #0b6bcb; } .s1 { stroke: #c4531a; } .s2 { stroke: #8250df; } .s3 { stroke: #1a7f37; }
   .f0 { fill: #0b6bcb; } .f1 { fill: #c4531a; } .f2 { fill: #8250df; } .f3 { fill: #1a7f37; }
+  .s4 { stroke: #59636e; stroke-dasharray: 7 3; } .f4 { fill: #59636e; }
   .s1 { stroke-dasharray: 7 3; } .s2 { stroke-dasharray: 3 3; } .s3 { stroke-dasharray: 9 3 2 3; }
   @media (prefers-color-scheme: dark) {
     .page { fill: #0d1117; } text { fill: #e6edf3; } .soft { fill: #9198a1; }
     .grid { stroke: #2a313c; } .axis { stroke: #9198a1; } .limit { stroke: #9198a1; }
     .s0 { stroke: #58a6ff; } .s1 { stroke: #f0883e; } .s2 { stroke: #bc8cff; } .s3 { stroke: #3fb950; }
+    .s4 { stroke: #9198a1; } .f4 { fill: #9198a1; }
     .f0 { fill: #58a6ff; } .f1 { fill: #f0883e; } .f2 { fill: #bc8cff; } .f3 { fill: #3fb950; }
   }
 """
@@ -51,14 +53,19 @@ class Panel(NamedTuple):
         parts.append(text(self.left + PANEL_WIDTH / 2, bottom + 36, below, "soft", "middle"))
         return parts
 
-    def curves(self, labels: Sequence[int], series: Sequence[Sequence[float]]) -> list[str]:
+    def curves(
+        self,
+        labels: Sequence[int],
+        series: Sequence[Sequence[float]],
+        styles: Sequence[int] = (0, 1, 2, 3),
+    ) -> list[str]:
         """One curve per series; the labels are evenly spaced."""
         places = [i / (len(labels) - 1) for i in range(len(labels))]
         parts = [
             text(self.x(at), self.top + PANEL_HEIGHT + 18, str(label), "soft", "middle")
             for at, label in zip(places, labels, strict=True)
         ]
-        for which, values in enumerate(series):
+        for which, values in zip(styles, series, strict=False):
             points = [(self.x(at), self.y(value)) for at, value in zip(places, values, strict=True)]
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
             parts.append(f'<polyline class="line s{which}" points="{path}"/>')
@@ -112,11 +119,11 @@ def errors_panel(
     limit = panel.y(0.06)
     parts.append(line(panel.left, limit, panel.left + PANEL_WIDTH, limit, "limit"))
     parts.append(text(panel.left - 6, limit + 1, "6 %", "soft", "end"))
-    for which, name in ((2, "percentile bootstrap"), (1, "G−1"), (0, "CR2 (the gate)")):
-        at = panel.top + 14 + 16 * (2 - which)
-        parts.append(line(panel.left + 190, at - 4, panel.left + 214, at - 4, f"line s{which}"))
-        parts.append(text(panel.left + 220, at, name))
-    return parts + panel.curves(clusters, list(zip(*type_one, strict=True)))
+    for row, (which, name) in enumerate(((2, "percentile bootstrap"), (4, "G−1"), (0, "CR2 (the gate)"))):
+        at = panel.top + 14 + 16 * row
+        parts.append(line(panel.left + 176, at - 4, panel.left + 200, at - 4, f"line s{which}"))
+        parts.append(text(panel.left + 206, at, name))
+    return parts + panel.curves(clusters, list(zip(*type_one, strict=True)), (0, 4, 2))
 
 
 def blocks_panel(panel: Panel, false_blocks: Sequence[float]) -> list[str]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 Metric = Literal["WER", "WER, own denominators", "yes/no", "rare yes/no", "yes/no, one call"]
-Pattern = Literal["none", "spread", "a few better", "a few worse"]
+Pattern = Literal["none", "spread", "each arm", "a few better", "a few worse"]
 
 WORDS = 8
 """Words of an average utterance: four, and a Poisson number with mean four."""
@@ -64,17 +64,19 @@ class Interaction:
 
     pattern: Pattern = "spread"
     cv: float = 0.25
-    """Of ``spread``: a gamma factor with mean 1 (ratio metrics) or a beta of the same spread (yes/no)."""
+    """Of ``spread``: a gamma factor with mean 1 (ratio metrics) or a beta of the same spread (yes/no).
+    ``each arm`` gives both arms one of their own, of half the variance, so that no arm is the skewed one."""
 
     @property
     def name(self) -> str:
         """As in the tables."""
-        return f"spread {self.cv:g}" if self.pattern == "spread" else self.pattern
+        return f"{self.pattern} {self.cv:g}" if self.pattern in ("spread", "each arm") else self.pattern
 
 
 NONE = Interaction(pattern="none")
 SPREAD = Interaction()
 STRONG = Interaction(cv=0.5)
+EACH_ARM = Interaction(pattern="each arm", cv=0.5)
 BETTER = Interaction(pattern="a few better")
 WORSE = Interaction(pattern="a few worse")
 
@@ -132,6 +134,23 @@ def candidate_rates(
     return np.asarray(changed + worse * room, dtype=np.float64)
 
 
+def both_rates(
+    rng: Generator,
+    own: FloatArray,
+    mean: float | FloatArray,
+    interaction: Interaction,
+    worse: float | FloatArray,
+    *,
+    yes_no: bool,
+) -> tuple[FloatArray, FloatArray]:
+    """Baseline and candidate: the speaker's own rate and a departure from it, or a departure in each."""
+    if interaction.pattern != "each arm":
+        return own, candidate_rates(rng, own, mean, interaction, worse, yes_no=yes_no)
+    half = Interaction(cv=interaction.cv / 2**0.5)
+    baseline = candidate_rates(rng, own, mean, half, 0.0, yes_no=yes_no)
+    return baseline, candidate_rates(rng, own, mean, half, worse, yes_no=yes_no)
+
+
 def errors(rng: Generator, own: FloatArray, candidate: FloatArray, words: FloatArray) -> Draw:
     """Word errors: difficulty shared by the arms (they hear the same audio), errors independent given it.
 
@@ -179,10 +198,10 @@ def cells(
         mean, worse = mean * (1 + REPAIRS), worse * (1 + REPAIRS)
     calls = sizes(rng, shape, CALLS[metric], sigma if metric != "yes/no, one call" else 0.0)
     own = speaker_rates(rng, shape, mean, yes_no=yes_no)
-    candidate = candidate_rates(rng, own, mean, interaction, worse, yes_no=yes_no)
+    rates = both_rates(rng, own, mean, interaction, worse, yes_no=yes_no)
     if yes_no:
-        return outcomes(rng, own, candidate, calls)
-    draw = errors(rng, own, candidate, words_of(rng, calls))
+        return outcomes(rng, *rates, calls)
+    draw = errors(rng, *rates, words_of(rng, calls))
     return with_repairs(rng, draw) if metric == "WER, own denominators" else draw
 
 
@@ -253,15 +272,15 @@ class Suite:
         bad = np.repeat(np.arange(len(self.accents)) == self.bad, self.accents)[:, None]
         own = speaker_rates(rng, (runs, self.speakers, 1), mean, yes_no=False)
         added = self.worse * bad * (own / mean if self.proportional else 1.0)
-        candidate = candidate_rates(rng, own, mean, self.interaction, added, yes_no=False)
-        found = {"wer": errors(rng, own * harder, candidate * harder, words_of(rng, utterances))}
+        old, new = both_rates(rng, own, mean, self.interaction, added, yes_no=False)
+        found = {"wer": errors(rng, old * harder, new * harder, words_of(rng, utterances))}
         if self.task:
             share = np.full((self.speakers, 1), RATE["yes/no"])
             own = speaker_rates(rng, (runs, self.speakers, 1), share, yes_no=True)
-            changed = candidate_rates(rng, own, share, self.interaction, 0.0, yes_no=True)
+            old, new = both_rates(rng, own, share, self.interaction, 0.0, yes_no=True)
             calls = np.maximum(1, np.round(utterances / 5))
-            own, changed = np.broadcast_to(own, shape), np.broadcast_to(changed, shape)
-            found["task"] = outcomes(rng, own, changed, calls)
+            old, new = np.broadcast_to(old, shape), np.broadcast_to(new, shape)
+            found["task"] = outcomes(rng, old, new, calls)
         return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from calibration_tables import SEED, Runs, Section, percent, share
 from gates_compared import ALPHA, bootstrap_p, plain_p, tested
 from numpy.random import Generator
-from simulated_suites import BETTER, NONE, SPREAD, STRONG, WORSE, Draw, Interaction, Metric, cells
+from simulated_suites import BETTER, EACH_ARM, NONE, SPREAD, STRONG, WORSE, Draw, Interaction, Metric, cells
 
 SPEAKERS = (5, 8, 12, 20, 30, 50)
 MARGIN: dict[Metric, float] = {
@@ -36,9 +36,9 @@ class Kind(NamedTuple):
 
 
 GRID = (
-    *(Kind("WER", sigma, inter) for sigma in (0.0, 0.5, 1.0) for inter in (NONE, SPREAD, STRONG)),
+    *(Kind("WER", sigma, inter) for sigma in (0.0, 0.5, 1.0) for inter in (NONE, SPREAD, STRONG, EACH_ARM)),
     *(Kind("WER, own denominators", sigma, SPREAD) for sigma in (0.0, 1.0)),
-    *(Kind("yes/no", sigma, inter) for sigma in (0.0, 1.0) for inter in (NONE, SPREAD, STRONG)),
+    *(Kind("yes/no", sigma, inter) for sigma in (0.0, 1.0) for inter in (NONE, SPREAD, STRONG, EACH_ARM)),
     *(Kind("rare yes/no", sigma, SPREAD) for sigma in (0.0, 1.0)),
     *(Kind("yes/no, one call", 0.0, inter) for inter in (NONE, SPREAD)),
 )
@@ -127,14 +127,13 @@ def extremes(errors: dict[Kind, list[Error]], passed: dict[Kind, list[float]]) -
             ("type I, bootstrap", {kind: [e.bootstrap for e in errors[kind]] for kind in kinds}),
             ("falsely passed", {kind: passed[kind] for kind in kinds}),
         ):
-            for first, label in ((0, "5"), (1, "8")):
-                value, kind, at = max(
-                    ((figures[kind][i], kind, i) for kind in kinds for i in range(first, len(SPEAKERS))),
-                    key=lambda found: found[0],
-                )
-                where = f"{', '.join(kind.words)}; {SPEAKERS[at]} speakers"
-                rows.append((name, what, label, percent(value), where))
-    return Section("extremes", ("rows", "what", "from speakers", "worst %", "where"), rows)
+            value, kind, at = max(
+                ((figures[kind][i], kind, i) for kind in kinds for i in range(1, len(SPEAKERS))),
+                key=lambda found: found[0],
+            )
+            where = f"{', '.join(kind.words)}; {SPEAKERS[at]} speakers"
+            rows.append((name, what, percent(value), where))
+    return Section("extremes", ("rows", "what", "worst", "where"), rows)
 
 
 def clean_cells(runs: Runs) -> Section:

@@ -10,7 +10,7 @@ from calibration_tables import SEED, Runs, Section, percent
 from gates_compared import Judged, judge
 from numpy.random import Generator
 from numpy.typing import NDArray
-from simulated_suites import BETTER, NONE, STRONG, Suite
+from simulated_suites import BETTER, EACH_ARM, NONE, STRONG, Suite
 
 LINES = Suite(accents=(20, 14, 9, 7), lines=2, utterances=13, task=True)
 HARMLESS: tuple[tuple[str, Suite], ...] = (
@@ -22,6 +22,7 @@ HARMLESS: tuple[tuple[str, Suite], ...] = (
     ("50 speakers", LINES),
     ("50 speakers, A/A", replace(LINES, interaction=NONE)),
     ("50 speakers, strong interaction, σ 1", replace(LINES, interaction=STRONG, sigma=1.0)),
+    ("50 speakers, interaction in each arm 0.5, σ 1", replace(LINES, interaction=EACH_ARM, sigma=1.0)),
     ("50 speakers, a few better, σ 1", replace(LINES, interaction=BETTER, sigma=1.0)),
     ("60 speakers, six accents of 10", replace(LINES, accents=(10,) * 6)),
     (
@@ -108,6 +109,7 @@ def sensitivity(runs: Runs) -> Section:
         ("as above", lambda suite: suite),
         ("no interaction", lambda suite: replace(suite, interaction=NONE)),
         ("interaction 0.5", lambda suite: replace(suite, interaction=STRONG)),
+        ("interaction in each arm 0.5", lambda suite: replace(suite, interaction=EACH_ARM)),
         ("speakers of equal size", lambda suite: replace(suite, sigma=0.0)),
         ("10 utterances per speaker", lambda suite: replace(suite, utterances=10)),
         ("50 utterances per speaker", lambda suite: replace(suite, utterances=50)),
