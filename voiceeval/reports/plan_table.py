@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -48,7 +48,7 @@ def render(plan: Plan, console: Console) -> None:
 
 
 def _print(plan: Plan, console: Console) -> None:
-    console.print(Group(*_page(plan)))
+    console.print(Group(*_page(plan, console.width)))
     if plan.release.cohorts:
         # Lines of settings are for pasting: they are never broken or cut.
         console.print(f"\n{plan.release.settings()}", soft_wrap=True, markup=False)
@@ -153,7 +153,7 @@ def _cell_document(each: Figures) -> dict[str, Any]:
     }
 
 
-def _page(plan: Plan) -> Iterator[RenderableType]:
+def _page(plan: Plan, width: int) -> Iterator[RenderableType]:
     yield Text(one_line(plan.basis, limit=600), style="dim")
     for figures in _by_metric(plan).values():
         yield Text("")
@@ -174,16 +174,17 @@ def _page(plan: Plan) -> Iterator[RenderableType]:
     yield Text("")
     yield Text("What to add first", style="bold")
     for line in _lacking(plan):
-        yield _item(line)
+        yield _item(line, width)
     yield Text(_sentence(plan.advice), style="bold")
     yield Text("")
     yield Text("A release that it can certify", style="bold")
     for line in (*_gating_today(plan), *_release_words(plan)):
-        yield _item(line)
+        yield _item(line, width)
 
 
-def _item(line: str) -> RenderableType:
-    return Padding(Text(line), (0, 0, 0, 2), expand=False)
+def _item(line: str, width: int) -> RenderableType:
+    """A line with a hanging indent; rich would fill it with blanks."""
+    return Text("\n".join(textwrap.wrap(line, width, initial_indent="  ", subsequent_indent="    ")))
 
 
 def _by_metric(plan: Plan) -> dict[str, list[Figures]]:
