@@ -55,6 +55,8 @@ class Ears:
                 raise ValueError("secret words of the caller")
             if self._flaw == "hangs":
                 time.sleep(600)
+            if self._flaw == "is interrupted":
+                raise KeyboardInterrupt
             if self._flaw == "dies":
                 os.kill(os.getpid(), signal.SIGKILL)
         return Recognition(text="block my card")
@@ -106,6 +108,7 @@ steady = agent("steady")
 raising = agent("raising", "raises")
 hanging = agent("hanging", "hangs")
 dying = agent("dying", "dies")
+interrupted = agent("interrupted", "is interrupted")
 '''
 
 SCENARIO = """
@@ -182,7 +185,9 @@ class VoiceProject:
 
     def run(self, *args: str) -> pytest.RunResult:
         """pytest --voice-cohorts in this process."""
-        return self.pytester.runpytest_inprocess("-p", "voiceeval.pytest_plugin", "--voice-cohorts", *args)
+        return self.pytester.runpytest_inprocess(
+            "-p", "voiceeval.pytest_plugin", "--voice-cohorts", *args, no_reraise_ctrlc=True
+        )
 
     def run_apart(self, *args: str) -> pytest.RunResult:
         """The same in a process of its own."""

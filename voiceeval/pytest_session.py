@@ -29,7 +29,7 @@ from voiceeval.execution.pool import Pool
 from voiceeval.execution.recording import record_of
 from voiceeval.experiment import Experiment, Judged
 from voiceeval.pytest_items import CallItem, ScenarioFile, call_name, scenario_id, to_place
-from voiceeval.pytest_verdicts import beside_the_table, fault_reports, verdict_report
+from voiceeval.pytest_verdicts import fault_reports, verdict_report
 from voiceeval.reports import terminal
 from voiceeval.reports.progress import CallProgress
 from voiceeval.reports.report_files import ReportFiles, render_all
@@ -304,8 +304,6 @@ class VoiceSession:
             report_path=_shown(self._files.html),
             gate_path=_shown(self._files.gate),
         )
-        for line in beside_the_table(self._result.comparison):
-            terminalreporter.write_line(line, red=True)
 
     # -- what the hooks share ----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from voiceeval.verdict import Comparison, Estimate, Outcome, Policy, Verdict, Waiver
+from voiceeval.verdict import Estimate, Outcome, Policy, Verdict, Waiver
 
 FILE = "voice"
 """Stands where a test report names a file."""
@@ -36,15 +36,6 @@ def fault_reports(faults: Iterable[str]) -> Iterator[pytest.TestReport]:
 def waived(waiver: Waiver) -> str:
     """Who answers for a regression, until when, and why."""
     return f"waived by {waiver.owner} until {waiver.expires.isoformat()}: {waiver.reason}"
-
-
-def beside_the_table(comparison: Comparison) -> Iterator[str]:
-    """What a reader must not miss: what fails the run beside its verdicts, and what somebody answers for."""
-    for fault in comparison.faults:
-        yield f"fault: {fault}"
-    for verdict in comparison.verdicts:
-        if verdict.waiver is not None:
-            yield f"{verdict.id} regressed, {waived(verdict.waiver)}"
 
 
 def _reports(name: str, told: Told, facts: Iterable[tuple[str, object]]) -> Iterator[pytest.TestReport]:
