@@ -19,7 +19,7 @@ from voiceeval.cli import main
 from voiceeval.cohort import PlannedCall
 from voiceeval.config import load_config
 from voiceeval.errors import HarnessError
-from voiceeval.run_fingerprint import MOST_SENTENCES, joined, unlike_callers
+from voiceeval.run_fingerprint import MOST_SENTENCES, caller_clips, joined, unlike_callers
 from voiceeval.run_folder import RunFolder
 from voiceeval.stored_baseline import FINGERPRINT, StoredAgent, StoredBaseline, Unusable, open_stored
 
@@ -264,17 +264,53 @@ def test_nothing_is_unchanged_by_construction_against_a_stored_run(blessed: Voic
     assert {verdict["outcome"] for verdict in verdicts} <= {"passed", "inconclusive"}
 
 
+def test_latency_is_reported_and_never_gated_against_a_stored_run(blessed: VoiceProject) -> None:
+    blessed.settings(
+        ('"task_completion"]', '"task_completion", "time_to_first_audio"]'),
+        ('wer = "+5pp"', 'wer = "+5pp"\ntime_to_first_audio = "+10ms"'),
+    )
+    blessed.run("--voice-run", "both")
+    assert blessed.run("--voice-run", "alone", *STORED).ret == pytest.ExitCode.OK
+    gating = [
+        {verdict["id"] for verdict in blessed.gate(run)["verdicts"] if verdict["gating"]}
+        for run in ("both", "alone")
+    ]
+    timing = {f"time_to_first_audio[{cohort}]" for cohort in ("overall", "accent=low", "accent=high")}
+    assert gating[0] - gating[1] == timing
+    assert timing <= blessed.outcomes("alone").keys()
+
+
+def test_a_report_offers_no_clip_that_was_not_kept(blessed: VoiceProject) -> None:
+    # With high voices the candidate never speaks, so that what the agent said is the baseline's alone.
+    blessed.run("--voice-run", "run", "-k", "high", *STORED, *RAISING)
+    run = RunFolder.open(blessed.path / "run")
+    agent_said = {
+        event.audio for call in run.calls().values() for event in call.events if event.kind == "agent_started"
+    }
+    assert agent_said
+    assert not any(run.href(digest) for digest in agent_said)
+    caller_said = {
+        clip for key, call in run.calls().items() if "high" in key for clip in caller_clips(call)[:1]
+    }
+    assert all((run.path / run.href(digest)).is_file() for digest in caller_said)
+    pages = "".join(page.read_text() for page in (run.path / "report").rglob("*.html"))
+    assert not any(digest + ".flac" in pages for digest in agent_said)
+    assert all(digest + ".flac" in pages for digest in caller_said)
+
+
 def test_a_run_is_reported_again_though_another_baseline_is_stored_now(
     blessed: VoiceProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blessed.run("--voice-run", "run", *STORED, *RAISING)
+    blessed.run("--voice-run", "run", "-k", "high", *STORED, *RAISING)
     gate = blessed.path / "run" / "gate.json"
     before = gate.read_bytes()
     (blessed.path / "stored").rename(blessed.path / "gone")
     gate.unlink()
+    pages = {page: page.read_bytes() for page in (blessed.path / "run" / "report").rglob("*.html")}
     monkeypatch.syspath_prepend(blessed.path)
     assert main(["report", "run"]) == 1
     assert gate.read_bytes() == before
+    assert pages == {page: page.read_bytes() for page in (blessed.path / "run" / "report").rglob("*.html")}
 
 
 def test_workers_of_xdist_give_the_same_bytes(blessed: VoiceProject) -> None:

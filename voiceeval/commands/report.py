@@ -35,6 +35,7 @@ def run(given: argparse.Namespace) -> int:
             scenarios=experiment.scenarios,
             calls=calls,
             scores=judged.scores,
+            audio_href=folder.href,
         ),
         folder.path,
     )
