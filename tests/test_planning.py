@@ -35,6 +35,7 @@ from voiceeval.planning.steps import certifiable, doubled, margin_of
 from voiceeval.settings import Settings
 from voiceeval.statistics.contrast import ClusterSums, clustered_contrast
 from voiceeval.statistics.paired_test import MarginTerms, PairedResult, paired_test
+from voiceeval.statistics.variance import linearised_differences, variance_parts
 
 GOAL = Goal()
 SUITE = Suite(speakers=36, calls=216, trials=1, speaker_tags=frozenset({"accent"}))
@@ -255,6 +256,35 @@ def test_a_cells_noise_is_the_gates_standard_error_whatever_the_order_of_its_pai
     assert (given.speakers, given.calls, given.one_outcome, given.clean) == (12, 72, False, False)
     turned = replace(judged, pairs=judged.pairs[::-1])
     assert _cells([turned], "+2pp") == (cell,)
+
+
+def test_calls_of_one_speaker_are_as_alike_as_they_were_made() -> None:
+    rng, speakers, calls = default_rng(12), 300, 4
+    for spread, expected in ((0.0, 0.0), (0.05, 0.5)):
+        # Per call the difference has a variance of 0.05 ** 2 beside what the speaker adds to it.
+        own = rng.normal(0, spread, (speakers, 1)) + rng.normal(0, 0.05, (speakers, calls))
+        sides = [[((0.5, 1.0), (0.5 + d, 1.0)) for d in row] for row in own.tolist()]
+        names = [accent(name) for name in ("high", "low", "mid")]
+        judged = [sample(WER, sides[100 * i : 100 * i + 100], name) for i, name in enumerate(names)]
+        cells = _cells([sample(WER, sides), *judged], "+2pp")
+        for cell in cells:
+            assert _noise_of(cell).correlation == pytest.approx(expected, abs=0.06)
+        # Three cohorts of one slicing have one figure between them.
+        assert len({_noise_of(cell).correlation for cell in cells}) == 2
+    (alone,) = _cells([sample(WER, [row[:1] for row in sides])], "+2pp")
+    assert (_noise_of(alone).correlation, _noise_of(alone).separable) == (1.0, False)
+
+
+def test_the_correlation_of_a_cell_alone_is_that_of_the_variance_parts() -> None:
+    rng = default_rng(13)
+    speakers = [[((x, 10), (y, 10)) for x, y in rng.poisson(2, (n, 2)).tolist()] for n in (3, 4, 5, 6) * 5]
+    (cell,) = _cells([sample(WER, speakers)], "+2pp")
+    rows = [(*b, *c, g) for g, calls in enumerate(speakers) for b, c in calls]
+    x_b, n_b, x_c, n_c, group = np.array(rows, dtype=np.float64).T
+    everyone = np.zeros(len(rows), dtype=np.int64)
+    values = linearised_differences(x_b, n_b, x_c, n_c, everyone, 1)
+    parts = variance_parts(values, group.astype(np.int64), everyone)
+    assert _noise_of(cell).correlation == pytest.approx(float(parts.correlation[0]))
 
 
 def test_a_relative_margin_is_a_part_of_the_failures() -> None:

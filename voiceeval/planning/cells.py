@@ -11,15 +11,11 @@ import numpy as np
 from voiceeval.cohort import Cohort
 from voiceeval.margins import LEAST_RELATIVE_BASELINE, Margin
 from voiceeval.pair_table import COMPARED, NOT_APPLICABLE, CohortRows, PairTable
-from voiceeval.planning.noise import FloatArray, Noise, Tolerance
+from voiceeval.planning.measured import measured_noise
+from voiceeval.planning.noise import Noise, Tolerance
 from voiceeval.score import Direction, MetricInfo
-from voiceeval.statistics.contrast import ClusterSums, IntArray, clustered_contrast, per_cell
-from voiceeval.statistics.paired_test import ROUNDING, PairedResult, paired_test
-from voiceeval.statistics.variance import linearised_differences, variance_parts
-
-STEP: Mapping[str, float] = {"share": 1.0, "ms": 1.0, "currency": 0.01}
-LOG_STEP = 0.01
-"""The smallest change that counts as one, as the gate has it."""
+from voiceeval.statistics.contrast import IntArray
+from voiceeval.statistics.paired_test import PairedResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +122,8 @@ def _cells(
         each.invalid or _why_unmeasured(table, mine) for each, mine in zip(cohorts, rows, strict=True)
     ]
     measured = [i for i, reason in enumerate(unmeasured) if not reason]
-    results, noises = _measured(table, [rows[i] for i in measured], [margins[i] for i in measured], alpha)
+    slicings = [cohorts[i].cohort.tags for i in measured]
+    results, noises = measured_noise(table, [rows[i] for i in measured], slicings, alpha=alpha)
     cells = []
     for i, (members, margin) in enumerate(zip(cohorts, margins, strict=True)):
         metric, pairs = table.metric, len(members.rows)
@@ -183,85 +180,3 @@ def _why_unmeasured(table: PairTable, compared: IntArray) -> str:
     if min(values[:, 1].sum(), values[:, 3].sum()) <= 0:
         return "one arm has nothing to score"
     return ""
-
-
-def _measured(
-    table: PairTable,
-    rows: Sequence[IntArray],
-    margins: Sequence[Margin],
-    alpha: float,
-) -> tuple[tuple[PairedResult, ...], list[Noise]]:
-    """The gate's result and the noise of each cell."""
-    if not rows:
-        return (), []
-    cells = len(rows)
-    cell = np.repeat(np.arange(cells), [len(mine) for mine in rows])
-    row = np.concatenate(rows)
-    pairs = np.stack([cell, table.speaker[row]])
-    groups, cluster = np.unique(pairs, axis=1, return_inverse=True)
-    values = table.values[row]
-    summed = [per_cell(column, cluster, groups.shape[1]) for column in values.T]
-    sums = ClusterSums(summed[0], summed[1], summed[2], summed[3], groups[0].astype(np.int64))
-    step = LOG_STEP if table.log_scale else STEP[table.metric.unit]
-    results = paired_test(
-        sums, cells, yes_no=table.metric.yes_no, step=step, level=1 - 2 * alpha, alpha=alpha
-    )
-    by_factor = [clustered_contrast(sums, cells, factor=k, correction="CR2") for k in (0.0, 1.0, 2.0)]
-    x_b, n_b, x_c, n_c = values.T
-    parts = variance_parts(linearised_differences(x_b, n_b, x_c, n_c, cell, cells), cluster, cell, cells)
-    noises = []
-    for i in range(cells):
-        squared = [float(found.se[i]) ** 2 for found in by_factor]
-        mine = sums.cell == i
-        noises.append(
-            _noise(
-                ClusterSums(*(array[mine] for array in sums)),
-                (squared[0], squared[1], squared[2]),
-                Noise(
-                    speakers=int(parts.clusters[i]),
-                    calls=int(parts.calls[i]),
-                    variance=(squared[1], 0.0, 0.0),
-                    df=float(by_factor[1].df[i]),
-                    correlation=float(parts.correlation[i]) if parts.separable[i] else 1.0,
-                    separable=bool(parts.separable[i]),
-                    yes_no=table.metric.yes_no,
-                    fewest_calls=table.metric.fewest_calls,
-                ),
-                step=step,
-            )
-        )
-    return results, noises
-
-
-def _noise(sums: ClusterSums, squared: tuple[float, float, float], plain: Noise, *, step: float) -> Noise:
-    """The noise with what the gate's rules for sparse cells need to know of it."""
-    movement = sums.x_candidate * sums.n_baseline != sums.x_baseline * sums.n_candidate
-    differing, worth, one_outcome = float(np.mean(movement)), 1.0, False
-    if plain.yes_no:
-        size = max(float(sums.n_baseline.max()), float(sums.n_candidate.max()))
-        sides = ((sums.x_baseline, sums.n_baseline), (sums.x_candidate, sums.n_candidate))
-        one_outcome = all(_all_or_none(x, n, size) for x, n in sides)
-    else:
-        worth = step * plain.speakers / min(float(sums.n_baseline.sum()), float(sums.n_candidate.sum()))
-    rates = abs(float(sums.x_baseline.sum() / sums.n_baseline.sum()))
-    rates += abs(float(sums.x_candidate.sum() / sums.n_candidate.sum()))
-    zero, one, two = squared
-    square = (two - 2 * one + zero) / 2
-    found = replace(
-        plain,
-        variance=(zero, one - zero - square, square),
-        differing=differing,
-        worth=worth,
-        one_outcome=one_outcome,
-    )
-    if math.sqrt(one) > ROUNDING * rates:
-        return found
-    # A record without a difference is as likely as not at this share of speakers who would differ.
-    unseen = 1 - 0.5 ** (1 / plain.speakers)
-    return replace(
-        found, variance=(worth**2 * unseen / plain.speakers, 0.0, 0.0), differing=unseen, clean=True
-    )
-
-
-def _all_or_none(x: FloatArray, n: FloatArray, size: float) -> bool:
-    return bool(np.all(n == size) and np.all((x == 0) | (x == size)))

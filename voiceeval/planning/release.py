@@ -142,10 +142,9 @@ def choose_release(
         mine = [cell for cell in cells if cell.cohort.tags == tags and cell.metric.name in metrics]
         lacking = sorted({cell.metric.name for cell in mine if not fits[cell.metric.name, cell.cohort]})
         if lacking:
-            names = ", ".join(lacking)
             reasons.append(
-                f"{_name(tags)} only reports: within {widest:g} times their margins not all of its cells "
-                f"certify {names}"
+                f"{slicing_name(tags)} only reports: within {widest:g} times their margins not all of its "
+                f"cells certify {', '.join(lacking)}"
             )
         elif mine:
             chosen.append(tags)
@@ -158,7 +157,7 @@ def choose_release(
         worst = max(chosen, key=lambda tags: (costs[tags], tags))
         chosen.remove(worst)
         reasons.append(
-            f"{_name(worst)} only reports: with it the chance of a clean pass stays under "
+            f"{slicing_name(worst)} only reports: with it the chance of a clean pass stays under "
             f"{100 * goal.joint:g} %"
         )
     return _release(search, chosen, slicings, margins if chosen else {}, tuple(report), trials, reasons)
@@ -235,7 +234,8 @@ def _coarse_first(cell: Cell) -> tuple[int, Tags]:
     return len(cell.cohort.tags), cell.cohort.tags
 
 
-def _name(tags: Tags) -> str:
+def slicing_name(tags: Tags) -> str:
+    """How a slicing is called: ``overall``, ``accent × line``."""
     return " × ".join(tags) or "overall"
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from voiceeval.planning.figures import Figures
 from voiceeval.planning.plan import Plan
-from voiceeval.planning.release import Release
+from voiceeval.planning.release import Release, slicing_name
 from voiceeval.reports.markdown_text import escaped
 from voiceeval.reports.wording import counted, level, number, one_line, signed
 
@@ -277,19 +277,21 @@ def _lacking(plan: Plan) -> Iterator[str]:
 
 
 def _gating_today(plan: Plan) -> Iterator[str]:
-    """Which cells can gate a release as they are."""
+    """Which cells can gate a release as they are, and what the others could certify."""
     for name, figures in _by_metric(plan).items():
         able = [each for each in figures if each.certify >= plan.goal.power]
-        total = sum(each.cell.copies for each in figures)
-        count = sum(each.cell.copies for each in able)
-        which = (
-            "all"
-            if count == total
-            else "none"
-            if not count
-            else ", ".join(sorted(each.cell.cohort.name for each in able))
-        )
-        yield one_line(f"can gate today, {name}: {count} of {total} cells ({which})", limit=400)
+        total, count = (sum(each.cell.copies for each in some) for some in (figures, able))
+        which = "" if count in (0, total) else f" ({', '.join(sorted(e.cell.cohort.name for e in able))})"
+        told = f"can gate today, {name}: {count or 'none'} of {counted(total, 'cell')}{which}"
+        lacking = [each for each in figures if each.certify < plan.goal.power]
+        slicings = sorted({each.cell.cohort.tags for each in lacking}, key=lambda tags: (len(tags), tags))
+        margins = []
+        for tags in slicings:
+            mine = [each for each in figures if each.cell.cohort.tags == tags]
+            # Figures come with the farthest cell first, which is the one that all the others are within.
+            margin = mine[0].today.written if mine[0].today else "no margin"
+            margins.append(f"{margin} {'by ' if tags else ''}{slicing_name(tags)}")
+        yield one_line(f"{told}; today's data certify {', '.join(margins)}" if margins else told, limit=400)
 
 
 def _release_words(plan: Plan) -> Iterator[str]:
