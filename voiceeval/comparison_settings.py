@@ -73,7 +73,7 @@ class Given:
     margins: Sequence[str] = ()
     """``wer=+2pp``; in place of all margins of the settings."""
     cohorts: Sequence[str] = ()
-    """``accent,line``; in place of the settings', and everyone."""
+    """``accent,line``; in place of all cohorts of the settings, reported ones too. Everyone always is one."""
     report_cohorts: Sequence[str] = ()
     policy: str = ""
     alpha: float | None = None
@@ -116,7 +116,9 @@ def table_gate(settings: Path | None, given: Given, *, today: date) -> TableGate
         )
     )
     reported = _slicings(
-        given.report_cohorts, found.report_cohorts, told="report_cohorts" in found.model_fields_set
+        given.report_cohorts,
+        found.report_cohorts,
+        told="report_cohorts" in found.model_fields_set and not given.cohorts,
     )
     found = found.model_copy(update={"cohorts": cohorts, "report_cohorts": reported})
     margins = _margins(given.margins, found, metrics, where)

@@ -154,13 +154,14 @@ def _refuse_duplicates(table: OutcomeTable) -> None:
 
 def _refuse_changing_facts(table: OutcomeTable) -> None:
     """A call has one speaker, one scenario and one value of each tag, whatever was measured of it."""
-    _, first = np.unique(table.call.codes, return_index=True)
+    as_written = np.argsort(table.number)
+    codes, first = np.unique(table.call.codes[as_written], return_index=True)
     reference = np.zeros(len(table.call.names), dtype=np.int64)
-    reference[table.call.codes[first]] = first
+    reference[codes] = as_written[first]
     for name, fact in table.facts.items():
         changed = np.flatnonzero(fact.codes != fact.codes[reference[table.call.codes]])
         if len(changed):
-            row = int(changed[0])
+            row = int(changed[np.argmin(table.number[changed])])
             other = int(reference[table.call.codes[row]])
             raise TableError(
                 f"{table.place(row, name)}: {shown(fact[row])}, but {shown(fact[other])} in {table.unit} "
