@@ -249,24 +249,24 @@ def _explored(
 
 
 def cohorts_of(experiment: Experiment) -> tuple[CohortCalls, ...]:
-    """Every cohort with whether it gates and its planned calls, in the order of the slicings.
+    """Every cohort with whether it gates and its planned calls, in the order of the cohorts.
 
     Raises:
-        ConfigError: A slicing names a tag that no planned call has.
+        ConfigError: A slicing names a tag that no planned call has, where all calls are there.
     """
-    found = []
+    found: list[CohortCalls] = []
     known = {tag for call in experiment.planned for tag in call.tags}
     for slicing in experiment.slicings:
         for tag in slicing.tags:
-            if tag not in known:
+            if tag not in known and not experiment.partial:
                 raise ConfigError(f"cohorts: {unknown_name('cohort tag', tag, known)}")
         members: dict[Cohort, list[PlannedCall]] = {}
         slicer = by(*slicing.tags)
         for call in experiment.planned:
             for cohort in slicer(call):
                 members.setdefault(cohort, []).append(call)
-        found += [CohortCalls(cohort, slicing.gates, tuple(members[cohort])) for cohort in sorted(members)]
-    return tuple(found)
+        found += [CohortCalls(cohort, slicing.gates, tuple(calls)) for cohort, calls in members.items()]
+    return tuple(sorted(found, key=lambda each: each.cohort))
 
 
 def _score_all(experiment: Experiment, calls: Mapping[str, Call]) -> dict[tuple[str, str], Score]:
