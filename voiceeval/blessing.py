@@ -51,7 +51,7 @@ def bless(run: RunFolder, arm: Arm, path: Path, *, with_audio: bool) -> Blessed 
         run: A finished run.
         arm: Whose calls.
         path: The stored baseline's folder: absent, empty, or a stored baseline.
-        with_audio: Keep the clips too, some hundred kilobytes per call.
+        with_audio: Keep the clips too, one or two hundred kilobytes per call.
 
     Raises:
         RunFolderError: The run is damaged.
