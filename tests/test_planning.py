@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gate_samples import LATENCY, TASK, WER, accent, noisy, sample
+from gate_samples import ABSENT, LATENCY, TASK, WER, accent, noisy, sample
 from numpy.random import Generator, default_rng
 from scipy.stats import nct
 
@@ -317,6 +317,17 @@ def test_nothing_is_planned_for_a_cell_that_nothing_is_known_of() -> None:
     assert plan.unplanned == (cell,)
     assert plan.release.cohorts == ()
     assert "nothing could be measured" in plan.advice
+
+
+def test_a_metric_that_suits_no_cohort_is_named_and_one_that_suits_some_is_planned_for_those() -> None:
+    calls = noisy(default_rng(14), WER, speakers=10, calls=3, rate=0.3)
+    absent = [[(ABSENT, ABSENT)] * 3] * 10
+    some = _cells([sample(WER, calls, accent("high")), sample(WER, absent, accent("low"))], "+2pp")
+    assert [cell.cohort for cell in some] == [accent("high")]
+    (none,) = _cells([sample(WER, absent)], "+2pp")
+    assert none.noise == Unknown(reason="no pair of it could be compared")
+    (nobody,) = _cells([replace(sample(WER, calls, accent("high")), pairs=())], "+2pp")
+    assert isinstance(nobody.noise, Unknown)
 
 
 def _suite_cells(**se: float) -> tuple[Cell, ...]:

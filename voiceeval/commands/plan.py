@@ -103,18 +103,21 @@ def tables(
     scores: Mapping[tuple[str, str], Score],
     margins: Mapping[str, Margin],
     own: Mapping[tuple[str, Cohort], Margin],
+    expected: Iterable[Cohort] = (),
 ) -> list[tuple[PairTable, Sequence[CohortRows]]]:
-    """A table per metric that has a margin, with the cohorts of the experiment."""
+    """A table per metric that has a margin, with the cohorts of the experiment and those it expects."""
     from voiceeval.experiment import cohorts_of
     from voiceeval.pair_table import columns_of
     from voiceeval.repeats import repeat_metrics
-    from voiceeval.samples import pairs_of_calls, pairs_of_repeats, samples
+    from voiceeval.samples import CohortCalls, pairs_of_calls, pairs_of_repeats, samples
 
     scored = [metric.info for metric in experiment.metrics]
     names = {info.name for info in scored}
     infos = [*scored, *repeat_metrics(experiment.trials, experiment.pass_k, scored=names)]
     kept = [info for info in infos if info.name in margins or any(name == info.name for name, _ in own)]
-    cohorts = cohorts_of(experiment)
+    cohorts = list(cohorts_of(experiment))
+    present = {each.cohort for each in cohorts}
+    cohorts += [CohortCalls(cohort, True, ()) for cohort in expected if cohort not in present]
     found: list[tuple[PairTable, Sequence[CohortRows]]] = []
     for info in kept:
         theirs = [margins[info.name]] if info.name in margins else []
@@ -150,10 +153,11 @@ def _from_run(given: argparse.Namespace) -> Plan:
         raise ConfigError(
             f"plan: --policy: given 'pr'; allowed: 'release', which {folder.path} was made with"
         )
+    expected, trials = gate.declared, given.trials
     if given.policy == "release" and experiment.policy != "release":
         release = _as_release(folder, experiment, margins)
-        experiment, margins = release.experiment, release.margins
-        given.trials = given.trials or release.trials
+        experiment, margins, expected = release.experiment, release.margins, release.expected
+        trials = trials or release.trials
     own = {(each.metric, each.cohort): each.margin for each in gate.own_margins}
     judged, _ = judge(folder, experiment)
     goal = _goal(given, alpha=gate.alpha, fewest_speakers=gate.min_clusters)
@@ -162,14 +166,14 @@ def _from_run(given: argparse.Namespace) -> Plan:
     if experiment.partial:
         basis += " Only a part of the suite was placed."
     report = tuple(slicing.tags for slicing in experiment.slicings if not slicing.gates)
-    found = tables(experiment, judged.scores, margins, own)
+    found = tables(experiment, judged.scores, margins, own, () if experiment.partial else expected)
     return plan_of(
         cells_of(found, margins, own=own, alpha=gate.alpha),
         suite_of(experiment.planned),
         basis=basis,
         goal=goal,
         effects=_effects(given.effect, infos),
-        wish=_wish(given, report),
+        wish=_wish(given, trials=trials, report=report),
     )
 
 
@@ -178,6 +182,7 @@ class _Release(NamedTuple):
 
     experiment: Experiment
     margins: Mapping[str, Margin]
+    expected: tuple[Cohort, ...]
     trials: int | None
 
 
@@ -187,6 +192,7 @@ def _as_release(folder: RunFolder, experiment: Experiment, margins: Mapping[str,
 
     from voiceeval.config import Config
     from voiceeval.experiment import Slicing
+    from voiceeval.gate_settings import expected_cohorts
     from voiceeval.margins import parse_margins
     from voiceeval.settings import TABLE
 
@@ -204,7 +210,8 @@ def _as_release(folder: RunFolder, experiment: Experiment, margins: Mapping[str,
     if release.margins is not None:
         infos = [metric.info for metric in experiment.metrics]
         margins = parse_margins(release.margins, infos, key=f"{TABLE} release.margins")
-    return _Release(replace(experiment, slicings=slicings), margins, release.trials)
+    expected = expected_cohorts(settings.model_copy(update={"cohorts": cohorts}))
+    return _Release(replace(experiment, slicings=slicings), margins, expected, release.trials)
 
 
 def _from_stated(given: argparse.Namespace) -> Plan:
@@ -229,7 +236,7 @@ def _from_stated(given: argparse.Namespace) -> Plan:
         basis=STATED.format(given.stated),
         goal=_goal(given),
         effects=_effects(given.effect, infos),
-        wish=_wish(given),
+        wish=_wish(given, trials=given.trials),
     )
 
 
@@ -260,10 +267,10 @@ def _goal(given: argparse.Namespace, *, alpha: float = 0.05, fewest_speakers: in
     return Goal(alpha=alpha, power=given.power, joint=given.joint, fewest_speakers=fewest_speakers)
 
 
-def _wish(given: argparse.Namespace, report: tuple[tuple[str, ...], ...] = ()) -> Wish:
+def _wish(given: argparse.Namespace, *, trials: int | None, report: tuple[tuple[str, ...], ...] = ()) -> Wish:
     from voiceeval.planning.plan import Wish
 
-    return Wish(trials=given.trials, widest=given.widest, tighten=given.tighten, report=report)
+    return Wish(trials=trials, widest=given.widest, tighten=given.tighten, report=report)
 
 
 def _effects(written: Sequence[str], metrics: Iterable[MetricInfo]) -> dict[str, Margin]:

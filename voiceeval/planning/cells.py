@@ -98,20 +98,24 @@ def cells_of(
     found = []
     for table, cohorts in tables:
         name, margin = table.metric.name, margins.get(table.metric.name)
-        held = [(each, (own or {}).get((name, each.cohort))) for each in cohorts]
-        kept = [
-            (each, theirs or margin, theirs is not None)
-            for each, theirs in held
-            if each.gates and not each.ungated and (theirs or margin) and _applies(table, each)
+        own_here = {each: theirs for (metric, each), theirs in (own or {}).items() if metric == name}
+        # A metric that suits only some cohorts is no gap in the others; one that suits none is a mistake.
+        applies = bool(np.any(table.kind != NOT_APPLICABLE))
+        judged = [
+            (each, limit)
+            for each in cohorts
+            if each.gates
+            and not each.ungated
+            and (limit := own_here.get(each.cohort, margin)) is not None
+            and not (applies and _inapplicable(table, each))
         ]
-        judged = [(each, limit) for each, limit, _ in kept if limit is not None]
         cells = _cells(table, [each for each, _ in judged], [limit for _, limit in judged], alpha)
-        found += [replace(cell, own_margin=is_own) for cell, (_, _, is_own) in zip(cells, kept, strict=True)]
+        found += [replace(cell, own_margin=cell.cohort in own_here) for cell in cells]
     return tuple(sorted(found, key=lambda cell: (cell.metric.name, cell.cohort)))
 
 
-def _applies(table: PairTable, cohort: CohortRows) -> bool:
-    return bool(np.any(table.kind[cohort.rows] != NOT_APPLICABLE))
+def _inapplicable(table: PairTable, cohort: CohortRows) -> bool:
+    return len(cohort.rows) > 0 and bool(np.all(table.kind[cohort.rows] == NOT_APPLICABLE))
 
 
 def _cells(
