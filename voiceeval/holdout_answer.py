@@ -78,23 +78,19 @@ class Cell:
     speakers: int
 
     @property
-    def words(self) -> str:
-        """The outcome as a sentence that holds no number."""
-        return _WORDS[self.outcome]
-
-    @property
     def interval_words(self) -> str:
         """The interval, or why there is none."""
         return self.interval.words if isinstance(self.interval, Rounded) else self.interval.reason
 
 
-_WORDS: Mapping[Outcome, str] = {
+MEANINGS: Mapping[Outcome, str] = {
     Outcome.INVALID: "could not be judged",
     Outcome.REGRESSED: "worse than the margin allows",
     Outcome.IMPROVED: "better",
     Outcome.PASSED: "no worse than the margin allows",
     Outcome.INCONCLUSIVE: "too little to decide",
 }
+"""What is said of an outcome in place of the gate's reason, which holds exact numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

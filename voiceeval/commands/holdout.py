@@ -127,19 +127,24 @@ def _show(looked: Looked, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from voiceeval.holdout_answer import MEANINGS
     from voiceeval.reports.wording import one_line, outcome_word
 
     answer = looked.answer
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in ("cohort", "metric", "verdict", "difference, rounded outwards", "speakers"):
+    for heading in ("cohort", "metric", "verdict", "difference (rounded)", "speakers"):
         grid.add_column(heading)
     for cell in answer.cells:
-        verdict = f"{outcome_word(cell.outcome)}: {cell.words}"
+        verdict = outcome_word(cell.outcome)
         name = one_line(cell.cohort.name)
         grid.add_row(Text(name), cell.metric, Text(verdict), cell.interval_words, str(cell.speakers))
     agents = ", ".join(f"{arm} {one_line(name, limit=60)}" for arm, name in answer.agents.items())
     console.print(Text(agents))
     console.print(grid)
+    outcomes = dict.fromkeys(cell.outcome for cell in answer.cells)
+    console.print(
+        Text("; ".join(f"{outcome_word(each)}: {MEANINGS[each]}" for each in outcomes), style="dim")
+    )
     console.print(Text(_sentence(looked), style="bold"))
 
 
