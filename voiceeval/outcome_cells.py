@@ -90,9 +90,10 @@ def _is_empty(cell: Any) -> bool:
 
 
 def shown(cell: Any) -> str:
-    """What a message repeats of a cell: numbers and short words, never what could be a transcript."""
+    """What a message repeats of a cell: numbers and short names, never what may have been said."""
     if isinstance(cell, str):
-        return repr(cell) if len(cell) <= _LONGEST_GIVEN else f"a text of {len(cell)} characters"
+        is_name = len(cell) <= _LONGEST_GIVEN and " " not in cell.strip()
+        return repr(cell) if is_name else f"a text of {len(cell)} characters"
     return str(cell)[:_LONGEST_GIVEN] if isinstance(cell, int | float) else f"a {type(cell).__name__}"
 
 
@@ -147,9 +148,7 @@ def _number(raw: RawTable, name: str, row: int) -> float:
         return float(cell)
     except (TypeError, ValueError, OverflowError):
         allowed = "a finite number, true or false" if name == "value" else "a finite number"
-        # A cell with blanks may be something that was said.
-        given = f"a text of {len(cell)} characters" if isinstance(cell, str) and " " in cell else shown(cell)
-        raise TableError(f"{raw.place(row, name)}: given {given}; allowed: {allowed}") from None
+        raise TableError(f"{raw.place(row, name)}: given {shown(cell)}; allowed: {allowed}") from None
 
 
 def flags(raw: RawTable) -> Coded:
@@ -191,8 +190,8 @@ def gaps(raw: RawTable) -> IntArray:
             row = int(np.argmax(given.codes == code))
             known = ", ".join(repr(str(gap)) for gap in GAPS)
             raise TableError(
-                f"{raw.place(row, 'gap')}: given {shown(text)}; allowed: nothing where there is a score, "
-                f"else one of {known}"
+                f"{raw.place(row, 'gap')}: given {text[:_LONGEST_GIVEN]!r}; allowed: nothing where there is "
+                f"a score, else one of {known}"
             )
     return np.array([_ANY_GAP[text] for text in given.names], dtype=np.int64)[given.codes]
 

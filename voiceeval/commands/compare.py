@@ -174,7 +174,6 @@ def _of_tables(given: argparse.Namespace) -> tuple[ReportInput, Callable[[Consol
 
 def _show(report: ReportInput, console: Console, given: argparse.Namespace) -> None:
     from voiceeval.reports import gate_json, terminal
-    from voiceeval.reports.markdown import summary
     from voiceeval.reports.report_files import render_all
 
     comparison = report.comparison
@@ -183,14 +182,9 @@ def _show(report: ReportInput, console: Console, given: argparse.Namespace) -> N
     try:
         if given.json:
             gate = gate_json.write(comparison, given.json)
-        if given.out and report.calls:
+        if given.out:
             files = render_all(report, given.out)
             html, gate = files.html, files.gate
-        elif given.out:
-            gate = gate_json.write(comparison, given.out / "gate.json")
-            markdown = given.out / "report" / "summary.md"
-            markdown.parent.mkdir(parents=True, exist_ok=True)
-            markdown.write_text(summary(comparison), encoding="utf-8", newline="\n")
     except OSError as failure:
         raise ConfigError(f"{failure.filename}: cannot be written ({failure.strerror})") from None
     terminal.render(comparison, console, report_path=html, gate_path=gate)
