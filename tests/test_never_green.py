@@ -247,3 +247,16 @@ def test_a_run_that_was_interrupted_against_a_stored_baseline(voice_project: Voi
 def junit(project: VoiceProject) -> ET.Element:
     """The suite in a JUnit file that this test just wrote."""
     return ET.parse(project.path / "junit.xml").getroot()[0]  # noqa: S314 - our own file
+
+
+def test_rendering_a_part_of_the_suite_again_expects_no_cohort_that_was_not_selected(
+    voice_project: VoiceProject,
+) -> None:
+    voice_project.settings(
+        ("min_clusters = 5", 'min_clusters = 5\nexpect = { accent = ["low", "high"] }'),
+    )
+    voice_project.run("--voice-run=run", "-m", "voice(accent='low')")
+    outcomes = voice_project.outcomes()
+    assert main(["report", str(voice_project.path / "run")]) == 0
+    assert voice_project.outcomes() == outcomes
+    assert "invalid" not in outcomes.values()

@@ -175,6 +175,8 @@ def everything(**changed: object) -> Comparison:
         "exploration": exploration(),
         "consistency": repeats(),
         "quantiles": quantiles(),
+        "retried": {"baseline": 0, "candidate": 2},
+        "identical_repeats": {"baseline": 6, "candidate": 0},
     }
     return comparison(**{**facts, **changed})  # type: ignore[arg-type]
 

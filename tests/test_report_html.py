@@ -390,6 +390,8 @@ def test_gaps_finds_repeats_and_quantiles_are_shown_with_what_they_rest_on() -> 
     assert "reported, never gated. Declare a cohort to gate it in the NEXT run, on fresh calls" in text
     assert "accent=caribbean × domain=pharmacy Task completion +28.0 pp +41.0 pp < 0.0001 7" in text
     assert "banking.block-card newly flaky 0 of 12 mixed 5 of 12 mixed 100.0 → 79.2" in text
+    assert "Placed again because we failed to measure them at first: baseline 0, candidate 2 calls" in text
+    assert "same by construction and show no steadiness: baseline 6, candidate 0" in text
     assert "overall 1180 → 1310 ms 2140 → 2400 ms too few calls for p99 (299) 216 calls, 648 turns" in text
     assert "too few calls for p95 (59)" in text
 

@@ -106,6 +106,11 @@ def test_what_is_waived_names_its_owner_and_is_no_blocking_entry() -> None:
     assert "⊘ \\+4.8 pp" in text
 
 
+def test_what_was_placed_again_is_told() -> None:
+    text = summary(everything())
+    assert "Placed again because we failed to measure them at first: baseline 0, candidate 2 calls" in text
+
+
 def test_finds_are_labelled_as_exploration() -> None:
     text = summary(everything())
     assert "| accent\\=caribbean × domain\\=pharmacy | Task completion | \\+28.0 pp | \\+41.0 pp |" in text

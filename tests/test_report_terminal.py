@@ -323,6 +323,15 @@ def test_gaps_of_gating_metrics_are_told_the_widest_first() -> None:
     assert "Round-trip word error rate by line" not in text
 
 
+def test_retries_and_repeats_that_show_nothing_are_told() -> None:
+    text = flat(printed(everything(), 120))
+    assert "placed again because we failed to measure them at first: baseline 0, candidate 2 calls" in text
+    assert "the same by construction and show no steadiness: baseline 6, candidate 0" in text
+    quiet = flat(printed(everything(retried={"baseline": 0, "candidate": 0}, identical_repeats={}), 120))
+    assert "placed again" not in quiet
+    assert "by construction and show" not in quiet
+
+
 def test_what_stands_out_is_called_exploration_and_five_are_named() -> None:
     text = flat(printed(everything()))
     assert "searched 412 cells (undeclared intersections × metrics); 9 stand out" in text

@@ -208,14 +208,14 @@ def restored(folder: RunFolder, *, metrics: tuple[str, ...] = ()) -> Experiment:
                 f"{folder.path}: the {arm} has changed since this run ({', '.join(changed)}); "
                 "place its calls again"
             )
-    return replace(
+    whole = replace(
         experiment,
         not_comparable=stored.not_comparable if stored else "",
-        planned=folder.selected,
-        partial=len(folder.selected) < len(folder.planned),
+        planned=folder.planned,
         scenarios=folder.scenarios,
         facts={**experiment.facts, "suite_digest": folder.manifest["comparison"]["suite_digest"]},
     )
+    return selected(whole, folder.selected)
 
 
 def _only(settings: Settings, metrics: tuple[str, ...]) -> Settings:

@@ -49,7 +49,9 @@ def gate_document(comparison: Comparison) -> dict[str, Any]:
         "disparities": [_disparity(disparity) for disparity in comparison.disparities],
         "exploration": _exploration(comparison.exploration),
         "consistency": [_consistency(item) for item in comparison.consistency],
+        "identical_repeats": _by_arm(comparison.identical_repeats),
         "quantiles": [_quantiles(item) for item in comparison.quantiles],
+        "retried": _by_arm(comparison.retried),
         "manifest": _portable(comparison.manifest),
     }
 
@@ -66,6 +68,10 @@ def write(comparison: Comparison, path: Path) -> Path:
     partial.write_text(canonical_json(gate_document(comparison)), encoding="utf-8", newline="\n")
     partial.replace(path)
     return path
+
+
+def _by_arm(counts: Mapping[str, int]) -> dict[str, int]:
+    return {str(arm): int(counts.get(arm, 0)) for arm in Arm}
 
 
 def _verdict(verdict: Verdict, policy: Policy) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from voiceeval.reports.exploration_table import CAUTION, HEADINGS, explored_rows
 from voiceeval.reports.interval_bars import IntervalBar, bars
 from voiceeval.reports.manifest_view import arm_view, changed_in_short, changes, facts
 from voiceeval.reports.quantiles_table import overall_line, quantile_tables
-from voiceeval.reports.repeats_table import EXPLANATION, repeats_table
+from voiceeval.reports.repeats_table import EXPLANATION, repeats_table, retries_told
 from voiceeval.reports.report_input import ReportInput
 from voiceeval.verdict import Estimate, Verdict
 
@@ -110,6 +110,7 @@ def _index_values(report: ReportInput) -> dict[str, Any]:
         "disparities": disparity_rows(comparison),
         "explored": explored_rows(comparison.exploration, most=_MOST_FINDS),
         "repeats": repeats_table(comparison),
+        "retries": retries_told(comparison),
         "quantiles": quantile_tables(comparison),
         "reported": (
             ("Other metrics", reported_metrics_table(comparison)),

@@ -10,7 +10,7 @@ from voiceeval.reports.disparity_table import disparity_rows
 from voiceeval.reports.exploration_table import CAUTION, HEADINGS, explored_rows, searched
 from voiceeval.reports.markdown_text import escaped
 from voiceeval.reports.quantiles_table import overall_line, quantile_tables
-from voiceeval.reports.repeats_table import repeats_table
+from voiceeval.reports.repeats_table import repeats_table, retries_told
 from voiceeval.reports.wording import counted
 from voiceeval.verdict import Comparison
 
@@ -81,11 +81,13 @@ def _exploration(comparison: Comparison) -> Iterator[Section]:
 
 def _repeats(comparison: Comparison) -> Iterator[Section]:
     table = repeats_table(comparison)
+    if retries := retries_told(comparison):
+        yield Section(title="Retries", told=f"{retries.capitalize()}.")
     if not table.rows:
         return
     yield Section(
         title="Repeats of the same call",
-        told=escaped(f"{table.told}.", limit=400),
+        told=escaped(f"{'; '.join(filter(None, (table.told, table.caveat)))}.", limit=400),
         head=("Flaky scenario", "Baseline", "Candidate"),
         rows=tuple(
             (

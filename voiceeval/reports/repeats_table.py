@@ -58,6 +58,17 @@ class RepeatsTable:
     repeats: tuple[int, ...]
     """How often calls were repeated, ascending; one number unless scenarios differ."""
 
+    identical: Mapping[str, int]
+    """By arm: calls whose repeats could not but end alike."""
+
+    @property
+    def caveat(self) -> str:
+        """What identical repeats do not show; empty where there are none."""
+        if not any(self.identical.values()):
+            return ""
+        counts = ", ".join(f"{arm} {self.identical.get(arm, 0)}" for arm in Arm)
+        return f"calls whose repeats were the same by construction and show no steadiness: {counts}"
+
     @property
     def told(self) -> str:
         """How many scenarios are flaky on each arm, in a sentence."""
@@ -81,7 +92,16 @@ def repeats_table(comparison: Comparison) -> RepeatsTable:
         rows=tuple(sorted(rows, key=_order)),
         ks=tuple(sorted(ks)),
         repeats=tuple(sorted({item.repeats for item in comparison.consistency})),
+        identical=comparison.identical_repeats,
     )
+
+
+def retries_told(comparison: Comparison) -> str:
+    """How many calls were placed again after a failure of ours; empty where none was."""
+    if not any(comparison.retried.values()):
+        return ""
+    counts = ", ".join(f"{arm} {comparison.retried.get(arm, 0)}" for arm in Arm)
+    return f"placed again because we failed to measure them at first: {counts} calls"
 
 
 def _order(row: RepeatsRow) -> tuple[bool, bool, float, str]:
