@@ -37,6 +37,9 @@ SCORED = -1
 _ANY_GAP = {str(gap): code for code, gap in enumerate(GAPS)} | {"": SCORED}
 _SUM_TOLERANCE = 1e-9
 _LONGEST_GIVEN = 20
+LARGEST = 1e15
+"""Above it whole counts are not exact any more, and no metric is measured in such numbers."""
+SMALLEST_DENOMINATOR = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +135,11 @@ def _numbers(raw: RawTable, name: str) -> FloatArray:
     except (TypeError, ValueError, OverflowError):
         numbers = [_number(raw, name, row) for row in range(len(cells))]
     found = np.array(numbers, dtype=np.float64)
-    infinite = np.flatnonzero(np.isinf(found))
-    if len(infinite):
-        raise TableError(f"{raw.place(int(infinite[0]), name)}: given infinity; allowed: a finite number")
+    large = np.flatnonzero(np.abs(found) > LARGEST)
+    if len(large):
+        row = int(large[0])
+        given = "infinity" if np.isinf(found[row]) else f"{found[row]:g}"
+        raise TableError(f"{raw.place(row, name)}: given {given}; allowed: a number within ±{LARGEST:g}")
     return found
 
 
@@ -217,6 +222,11 @@ def sums(raw: RawTable, gap: IntArray) -> tuple[FloatArray, FloatArray]:
         (~scored & ~no_value, "value", "a number beside a gap; a call has a score or a gap"),
         (~scored & ~no_n & ~failed, "denominator", f"given beside a gap other than '{Gap.AGENT_FAILED}'"),
         (~no_n & (n < 0), "denominator", "below 0; allowed: 0 or more"),
+        (
+            (n > 0) & (n < SMALLEST_DENOMINATOR),
+            "denominator",
+            f"allowed: 0, or {SMALLEST_DENOMINATOR:g} or more",
+        ),
     ):
         rows = np.flatnonzero(wrong)
         if len(rows):

@@ -76,11 +76,14 @@ def compare_runs(baseline: Path, candidate: Path, *, arm_a: Arm, arm_b: Arm) -> 
     folder = RunFolder.open(find_run(candidate))
     experiment = restored(folder)
     calls = _as(Arm.BASELINE, first.calls) | _as(Arm.CANDIDATE, _calls_of(folder, arm_b))
+    # What the second run's own baseline was, stored or not, says nothing about the first run.
+    facts = {key: value for key, value in experiment.facts.items() if key != "stored_baseline"}
     experiment = replace(
         experiment,
         agents={Arm.BASELINE: first.agent, Arm.CANDIDATE: experiment.agents[arm_b]},
         stored=True,
-        facts={**experiment.facts, "compared": "two runs", "arms_of_runs": [str(arm_a), str(arm_b)]},
+        not_comparable="",
+        facts={**facts, "compared": "two runs", "arms_of_runs": [str(arm_a), str(arm_b)]},
     )
     experiment = replace(experiment, not_comparable=_why_not(first, experiment, calls))
     return RunsCompared(judged=compare(experiment, calls), experiment=experiment, calls=calls)
@@ -147,8 +150,8 @@ def _fingerprint(folder: RunFolder, arm: Arm) -> Fingerprint:
 
 def _why_not(first: Side, experiment: Experiment, calls: Mapping[str, Call]) -> str:
     """Why the two are not comparable, in a sentence; empty if they are."""
-    if experiment.not_comparable or first.fingerprint is None:
-        return experiment.not_comparable or first.trouble
+    if first.fingerprint is None:
+        return first.trouble
     found = differences(first.fingerprint, experiment)
     if not found:
         unlike = unlike_callers(experiment.planned, calls)
