@@ -17,10 +17,9 @@ from outcome_rows import TODAY, Row, compared, how, rows_of, table, written
 from voiceeval.cli import main
 from voiceeval.cohort import EVERYONE, Cohort, Pair, PairedSample, PlannedCall
 from voiceeval.comparison_settings import Given, table_gate
-from voiceeval.errors import ConfigError, InputError
+from voiceeval.errors import ConfigError, InputError, TableError
 from voiceeval.gate import CohortGate, Margin
 from voiceeval.outcome_cells import RESERVED
-from voiceeval.outcome_files import TableError
 from voiceeval.score import Direction, Gap, MetricInfo, NotScored, Ratio, Score, Scored
 from voiceeval.statistics.contrast import ClusterSums, t_bounds
 from voiceeval.statistics.standardised import standardised

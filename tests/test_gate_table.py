@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from gate_samples import (
     ABSENT,
+    AGENT,
     LATENCY,
     TASK,
     WER,
@@ -185,3 +186,19 @@ def test_two_metrics_of_one_name_are_refused() -> None:
 def test_settings_that_make_no_gate_are_refused(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         gate({}, **settings)
+
+
+def test_a_candidate_that_crashes_on_calls_that_have_no_value_then_is_not_judged_by_the_others() -> None:
+    answered: Sides = ((400, 1), (380, 1))
+    calls: list[list[Sides]] = [
+        [answered, answered, ((400, 1), AGENT) if g < 3 else answered] for g in range(12)
+    ]
+    verdict = judge_one(sample(LATENCY, calls), "+80ms")
+    assert verdict.outcome is Outcome.INVALID
+    assert "the candidate alone failed 3 of 36 calls" in verdict.reason
+    once: list[list[Sides]] = [
+        [answered, answered, ((400, 1), AGENT) if g < 1 else answered] for g in range(12)
+    ]
+    assert judge_one(sample(LATENCY, once), "+80ms").outcome is not Outcome.INVALID
+    both: list[list[Sides]] = [[answered, answered, (AGENT, AGENT) if g < 3 else answered] for g in range(12)]
+    assert judge_one(sample(LATENCY, both), "+80ms").outcome is not Outcome.INVALID

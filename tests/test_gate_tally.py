@@ -31,7 +31,7 @@ def tallies(samples: Sequence[PairedSample]) -> list[tuple[Tally, ClusterSums]]:
     cells = []
     for number, cell in enumerate(found.cells):
         mine = found.sums.cell == number
-        cells.append((cell, ClusterSums(*(array[mine] for array in found.sums))))  # type: ignore[arg-type] # the last of the five is of whole numbers
+        cells.append((cell, ClusterSums(*(array[mine] for array in found.sums))))
     return cells
 
 

@@ -22,10 +22,10 @@ from voiceeval import holdout
 from voiceeval.audio import AudioClip
 from voiceeval.cli import main
 from voiceeval.config import Config, load_config
-from voiceeval.errors import ConfigError, HarnessError
-from voiceeval.holdout import RefusedError, refuse_overlap
+from voiceeval.errors import ConfigError, HarnessError, LedgerError, RefusedError
+from voiceeval.holdout import refuse_overlap
 from voiceeval.holdout_answer import Rounded
-from voiceeval.look_ledger import Allowance, LedgerError, LookLedger
+from voiceeval.look_ledger import Allowance, LookLedger
 from voiceeval.metrics import TimeToFirstAudio, WordErrorRate
 from voiceeval.scenario_files import load_suite
 from voiceeval.score import MetricInfo

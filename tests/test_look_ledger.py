@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from voiceeval.look_ledger import Allowance, LedgerError, Look, LookLedger, LooksSpentError
+from voiceeval.errors import LedgerError, LooksSpentError
+from voiceeval.look_ledger import Allowance, Look, LookLedger
 
 FIRST, SECOND = "1" * 64, "2" * 64
 AGENTS = ("a" * 64, "b" * 64)

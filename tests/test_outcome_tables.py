@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from outcome_rows import columns, same, table, written
 
-from voiceeval.outcome_files import SUFFIXES, TableError, read_columns, write_columns
+from voiceeval.errors import TableError
+from voiceeval.outcome_files import SUFFIXES, read_columns, write_columns
 from voiceeval.outcome_tables import read_outcomes
 from voiceeval.score import Gap
 

@@ -7,7 +7,12 @@
     │   ├── ConfigError       options and [tool.voiceeval]
     │   ├── AudioError        audio that cannot be read or has the wrong format
     │   ├── RegistryError     an unknown component, metric or cohort name, or a missing extra
-    │   └── RunFolderError    a run on disk that is absent, damaged or of another schema
+    │   ├── RunFolderError    a run on disk that is absent, damaged or of another schema
+    │   ├── TableError        a table of outcomes, or a row of it
+    │   ├── ManifestError     a list of what an agent was trained on, or a line of it
+    │   ├── LedgerError       a ledger of looks that is absent or was tampered with
+    │   │   └── LooksSpentError   no look is left
+    │   └── RefusedError      a look at a holdout that will not be taken
     └── HarnessError          we could not measure: our own fault, never the agent's
 
 Messages name where, what was given, what is allowed and what to do. They never contain transcripts, tool
@@ -52,6 +57,26 @@ class RegistryError(InputError):
 
 class RunFolderError(InputError):
     """A run folder is absent, damaged, or written by another schema."""
+
+
+class TableError(InputError):
+    """A table of outcomes cannot be read, or a row of it is wrong."""
+
+
+class ManifestError(InputError):
+    """A training manifest cannot be read, or a line of it is wrong."""
+
+
+class LedgerError(InputError):
+    """A ledger is absent, was tampered with, or cannot be written."""
+
+
+class LooksSpentError(LedgerError):
+    """No look is left at this holdout."""
+
+
+class RefusedError(InputError):
+    """There will be no look, or there was one and nothing could be judged. The input itself may be right."""
 
 
 class HarnessError(VoiceEvalError):

@@ -98,7 +98,9 @@ def why_invalid(
         return "the cohort is declared, but no call belongs to it"
     if counts.not_run:
         return f"{counts.not_run} of {counts.pairs} planned pairs were not run in both arms"
-    trouble = harness_trouble(cell, cap=cap) or ("" if table.paired else uncounted(cell, cap=cap))
+    trouble = harness_trouble(cell, cap=cap)
+    if not trouble and margin is not None and table.paired:
+        trouble = crashes_left_out(cell, cap=cap)
     if trouble or margin is None or not margin.relative or result is None:
         return trouble
     if metric.unit != "share":
@@ -135,21 +137,18 @@ def harness_trouble(cell: Tally, *, cap: float) -> str:
     return ""
 
 
-def uncounted(cell: Tally, *, cap: float) -> str:
-    """Why calls the agent failed leave an unpaired cell unjudged; empty if they do not.
+def crashes_left_out(cell: Tally, *, cap: float) -> str:
+    """Why the candidate's failures leave a cell unjudged; empty if they do not.
 
-    Without a counterpart, a failed call of a metric that counts words has no length to be wrong about and
-    leaves the average. More than the cap's share of an arm must not, or a crash would look like an
-    improvement.
+    A call that the agent failed has no duration and no price. Those that only the candidate failed leave the
+    average, and with them what they would have cost: at most the cap's share, or a crash on the hard calls
+    would look like an improvement.
     """
-    counts = cell.counts
-    lost = counts.pairs - counts.scored - counts.not_applicable - counts.harness_failed["baseline"]
-    lost -= counts.harness_failed["candidate"]
-    if lost <= max(1, math.floor(cap * counts.pairs)):
+    if cell.lost_by_candidate <= max(1, math.floor(cap * cell.counts.pairs)):
         return ""
     return (
-        f"{lost} of {counts.pairs} calls failed and state no denominator, so that they cannot be counted; "
-        "give the denominator of a failed call, such as the words of its reference"
+        f"the candidate alone failed {cell.lost_by_candidate} of {cell.counts.pairs} calls, which have no "
+        "value here and would leave the average; see the metrics that count failures"
     )
 
 

@@ -21,7 +21,7 @@ from rich.console import Console
 from voiceeval.assembly import Assembled, build, judge, start
 from voiceeval.call import Arm, Ending
 from voiceeval.config import Config
-from voiceeval.errors import ConfigError, InputError, VoiceEvalError, describe
+from voiceeval.errors import ConfigError, InputError, RefusedError, VoiceEvalError, describe
 from voiceeval.execution.placed import Place
 from voiceeval.execution.pool import Pool
 from voiceeval.execution.recording import record_of
@@ -40,10 +40,6 @@ WITHHELD = (
 )
 
 MOST_NAMED = 10
-
-
-class RefusedError(InputError):
-    """There will be no look, or there was one and nothing could be judged. The input itself may be right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from voiceeval.errors import InputError
+from voiceeval.errors import LedgerError, LooksSpentError
 from voiceeval.scenario import Written
 
 Result = Literal["may ship", "may not ship", "not judged"]
@@ -34,14 +34,6 @@ NOTHING_BEFORE = "0" * 64
 """Stands in the first line for the hash of the line before it."""
 ROUNDING = 1e-6
 """Of a look: ten tenths of the level are all of it."""
-
-
-class LedgerError(InputError):
-    """A ledger is absent, was tampered with, or cannot be written."""
-
-
-class LooksSpentError(LedgerError):
-    """No look is left at this holdout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

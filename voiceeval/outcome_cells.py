@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceeval.errors import unknown_name
-from voiceeval.outcome_files import RawTable, TableError
+from voiceeval.errors import TableError, unknown_name
+from voiceeval.outcome_files import RawTable
 from voiceeval.pair_table import LEAST_MS
 from voiceeval.score import Gap
 

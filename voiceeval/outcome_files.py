@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voiceeval.errors import InputError
+from voiceeval.errors import TableError
 
 if TYPE_CHECKING:
     from _csv import Reader as CsvReader
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".json", ".jsonl", ".ndjson", ".parquet")
 """What a table's file name ends in; nothing else says how it is read."""
 _ROWS_AT_ONCE = 4096
-
-
-class TableError(InputError):
-    """A table of outcomes cannot be read, or a row of it is wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,9 +23,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from voiceeval.errors import TableError
 from voiceeval.outcome_cells import GAPS as ALL_GAPS
 from voiceeval.outcome_cells import SCORED, FloatArray, IntArray, shown
-from voiceeval.outcome_files import TableError
 from voiceeval.outcome_tables import OutcomeTable
 from voiceeval.pair_table import (
     AGENT_FAILED,

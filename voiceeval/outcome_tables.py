@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
+from voiceeval.errors import TableError
 from voiceeval.outcome_cells import (
     RESERVED,
     Coded,
@@ -41,7 +42,7 @@ from voiceeval.outcome_cells import (
     texts,
     trials,
 )
-from voiceeval.outcome_files import RawTable, TableError, read_columns
+from voiceeval.outcome_files import RawTable, read_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

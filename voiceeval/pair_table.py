@@ -9,7 +9,7 @@ a pair with …                        is …
                                      verdict says so, because an agent can make itself inapplicable
 nothing to score on either side      the same (no words, no entities: 0/0)
 ``AGENT_FAILED`` on one side         for shares counted in full: everything wrong, of the other side's
-                                     denominator; for other units left out and counted (the metric censors)
+                                     denominator; for other units left out, counted and capped
 ``AGENT_FAILED`` on both sides       for yes/no metrics a failure of both; otherwise left out and counted
 a score on both sides                compared
 ===================================  ==================================================================

@@ -14,11 +14,10 @@ import numpy as np
 from voiceeval.call import Arm
 from voiceeval.cohort import Cohort
 from voiceeval.disparity import disparities
-from voiceeval.errors import ConfigError, unknown_name
+from voiceeval.errors import ConfigError, TableError, unknown_name
 from voiceeval.exploration import explore
 from voiceeval.gate import CohortGate, alarms
 from voiceeval.outcome_cells import Coded, IntArray, shown
-from voiceeval.outcome_files import TableError
 from voiceeval.outcome_mix import at_the_baselines_mix, mix
 from voiceeval.outcome_pairs import (
     ABSENT,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from voiceeval.pair_table import COMPARED, NOT_APPLICABLE, NOT_RUN, CohortRows, PairTable
+from voiceeval.pair_table import AGENT_FAILED, COMPARED, NOT_APPLICABLE, NOT_RUN, CohortRows, PairTable
 from voiceeval.statistics.contrast import ClusterSums, per_cell
 from voiceeval.verdict import Counts
 
@@ -38,6 +38,8 @@ class Tally:
     """Pairs left out because the metric applied to one arm only."""
     harness_alone: tuple[int, int]
     """Pairs that failed on our side in the baseline only, and in the candidate only."""
+    lost_by_candidate: int
+    """Pairs left out because the candidate failed the call and the baseline did not."""
     severe: tuple[tuple[str, int], ...]
     """Critical scenarios that the baseline always and the candidate never passed, with their calls."""
 
@@ -161,6 +163,7 @@ def _tallies(
     agent = [counted.of(bit[:, flag]).tolist() for flag in (0, 3)]
     harness = [counted.of(bit[:, flag]).tolist() for flag in (1, 4)]
     alone = [counted.of(bit[:, one] & ~bit[:, other]).tolist() for one, other in ((1, 4), (4, 1))]
+    lost = counted.of((kind == AGENT_FAILED) & bit[:, 3] & ~bit[:, 0]).tolist()
     one_arm_only = counted.of((kind == NOT_APPLICABLE) & (bit[:, 2] != bit[:, 5])).tolist()
     return tuple(
         Tally(
@@ -177,6 +180,7 @@ def _tallies(
             unchanged=by_kind[COMPARED][i] > 0 and unchanged[i],
             one_arm_only=one_arm_only[i],
             harness_alone=(alone[0][i], alone[1][i]),
+            lost_by_candidate=lost[i],
             severe=severe.get(i, ()),
         )
         for i in range(len(pairs))

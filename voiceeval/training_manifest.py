@@ -10,16 +10,12 @@ from typing import Any
 
 from voiceeval.audio import AudioClip
 from voiceeval.contamination import TrainingSet
-from voiceeval.errors import AudioError, InputError
+from voiceeval.errors import AudioError, ManifestError
 from voiceeval.outcome_files import RawTable, read_columns
 from voiceeval.toml_files import nearest, shortened
 
 COLUMNS = ("text", "audio_sha256", "audio")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-
-
-class ManifestError(InputError):
-    """A training manifest cannot be read, or a line of it is wrong."""
 
 
 def read_manifest(path: Path) -> TrainingSet:

@@ -50,7 +50,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(given: argparse.Namespace) -> int:
     """1 when something of the suite was found."""
     from voiceeval.contamination import check
-    from voiceeval.holdout import RefusedError
+    from voiceeval.errors import RefusedError
     from voiceeval.training_manifest import read_manifest
 
     if given.fewest_words < 1:

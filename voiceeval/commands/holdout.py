@@ -35,7 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     look = parts.add_parser("run", help="place the holdout's calls with both agents; spends a look")
     look.add_argument("--baseline", metavar="AGENT", help="in place of the setting")
     look.add_argument("--candidate", metavar="AGENT", help="in place of the setting")
-    look.add_argument("--policy", choices=("pr", "release"), help="in place of the setting")
+    look.add_argument("--policy", choices=("pr", "release"), default="release", help="default: release")
     look.add_argument("--json", type=Path, metavar="FILE", help="write the answer there, too")
     look.set_defaults(command=run_look)
     ledger = parts.add_parser("ledger", help="check the ledger, and say what was looked at and what is left")
@@ -78,8 +78,8 @@ def run_commit(given: argparse.Namespace) -> int:
 def run_look(given: argparse.Namespace) -> int:
     """0 when nothing in the holdout blocks; 1 when something does, or when there was no look."""
     from voiceeval.content_files import write_whole
-    from voiceeval.holdout import RefusedError, look
-    from voiceeval.look_ledger import LooksSpentError
+    from voiceeval.errors import LooksSpentError, RefusedError
+    from voiceeval.holdout import look
 
     if given.json is not None and not given.json.parent.is_dir():
         # Before the look: one whose answer cannot be written down is spent for nothing.

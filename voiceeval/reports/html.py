@@ -46,6 +46,7 @@ _MOST_CARDS = 12
 _MOST_FAULTS = 50
 _MOST_FINDS = 20
 _MOST_OPEN_ROWS = 30
+_MOST_OPEN_GAPS = 8
 _LONGEST_TEXT = LONGEST_STATE + 100
 """A last resort: whatever shows a longer text shortens it earlier, and says so."""
 _MOST_FILTER_VALUES = 60
@@ -103,6 +104,7 @@ def _index_values(report: ReportInput) -> dict[str, Any]:
         "most_cards": _MOST_CARDS,
         "most_faults": _MOST_FAULTS,
         "most_rows": _MOST_OPEN_ROWS,
+        "most_gaps": _MOST_OPEN_GAPS,
         "slower": {v.id: _slower(report, v) for _, cells in blocking for v in cells},
         "stage_names": STAGE_METRICS,
         "numbers": {row.cohort: number for number, row in enumerate(gating.rows)},
