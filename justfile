@@ -24,6 +24,11 @@ format:
 demo *args:
     pytest --voice-cohorts {{args}}
 
-# print how fast audio is evaluated, cold and warm
+# print how fast audio is evaluated, cold and warm, and how fast the gate judges
 bench:
     python benchmarks/throughput.py
+    python benchmarks/gate_speed.py
+
+# simulate suites with known truth and write how often the gate is wrong into its page
+calibrate:
+    python benchmarks/calibration.py --write docs/calibration.md

@@ -423,6 +423,7 @@ def test_a_changed_setting_is_named(
         (("metrics", "wer"), 99, r"metric wer: version 99 -> \d+"),
         (("normalizers", "en-US"), "english/0", r"normaliser of en-US: english/0 -> english/\d+"),
         (("judge",), "task_completion/0", r"what decides .*: task_completion/0 -> task_completion/\d+"),
+        (("engine",), "cascade/0", r"what places calls: cascade/0 -> cascade/\d+"),
         (("matrix",), "block", "matrix: stored block, run full"),
         (("independent_arms",), True, "independent_arms: stored True, run False"),
         (("plan",), "other", "the same suite is planned in another way by this version of voiceeval"),

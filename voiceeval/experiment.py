@@ -11,7 +11,7 @@ from voiceeval.agents import Agent, Reference, differences
 from voiceeval.call import AgentStarted, Arm, Call, CallKey, Ending, Heard
 from voiceeval.cohort import Cohort, PlannedCall, by
 from voiceeval.disparity import disparities
-from voiceeval.engines.cascade import unmeasured
+from voiceeval.engines.cascade import ENGINE, unmeasured
 from voiceeval.errors import ConfigError, HarnessError, InputError, describe, unknown_name
 from voiceeval.execution.recording import placed_again
 from voiceeval.exploration import explore
@@ -91,6 +91,7 @@ class Experiment:
         baseline, candidate = self.agents[Arm.BASELINE], self.agents[Arm.CANDIDATE]
         return {
             **self.facts,
+            "engine": ENGINE,
             "seed": self.seed,
             "independent_arms": self.independent_arms,
             "policy": self.policy,

@@ -31,6 +31,8 @@ class Conditions:
     """Digest by scenario id."""
     plan: str
     """Digest of the planned calls: who speaks what on which line, with which tags and speakers."""
+    engine: str
+    """What placed the calls, and its version."""
     seed: int
     trials: int
     matrix: str
@@ -133,6 +135,8 @@ def differences(stored: Fingerprint, experiment: Experiment) -> tuple[str, ...]:
             if was.normalizers.get(locale) != name and was.scenarios == now.scenarios
         ),
     ]
+    if was.engine != now.engine:
+        found.append(f"what places calls: {was.engine} -> {now.engine}")
     if was.judge != now.judge:
         found.append(f"what decides whether a task was completed: {was.judge} -> {now.judge}")
     if UNSTATED in (was.reference, now.reference):

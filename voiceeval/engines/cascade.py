@@ -15,6 +15,10 @@ from voiceeval.protocols import Channel
 from voiceeval.scenario import Scenario
 from voiceeval.voices import CallerVoices
 
+ENGINE = "cascade/1"
+"""The engine and its version, raised whenever the same caller and agent could have another call: calls of two
+versions are not compared."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cascade:
