@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from voiceeval.audio import AudioClip
 from voiceeval.content_files import FlacStore
-from voiceeval.errors import RunFolderError
+from voiceeval.errors import HarnessError, RunFolderError
 from voiceeval.result_store import MISSING, ResultStore
 
 
@@ -92,6 +94,31 @@ def test_several_processes_put_at_once_and_nothing_is_lost(tmp_path: Path) -> No
     store = ResultStore(tmp_path)
     assert all(store.get(f"key {number}") == str(number).encode() * 50 for number in range(700))
     store.close()
+
+
+def _open_when_all_are_there(folder: Path, gate: Barrier, opened: Queue[str]) -> None:
+    gate.wait()
+    try:
+        ResultStore(folder).close()
+    except HarnessError as error:
+        opened.put(str(error))
+    else:
+        opened.put("")
+
+
+def test_processes_that_open_a_new_store_at_the_same_moment_all_get_it(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    for number in range(20):
+        gate, opened = context.Barrier(4), context.Queue()
+        workers = [
+            context.Process(target=_open_when_all_are_there, args=(tmp_path / str(number), gate, opened))
+            for _ in range(4)
+        ]
+        for worker in workers:
+            worker.start()
+        assert [opened.get(timeout=30) for _ in workers] == [""] * 4
+        for worker in workers:
+            worker.join()
 
 
 def test_audio_comes_back_sample_for_sample(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ A damaged entry is computed again, never trusted: every value carries a checksum
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 from hashlib import blake2b
 from pathlib import Path
@@ -35,9 +36,9 @@ class ResultStore:
         self._path = folder / f"results-{LAYOUT}.sqlite"
         try:
             self._database = self._opened()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise HarnessError(f"{self._path}: the result store cannot be opened: {error}") from error
+        except (sqlite3.OperationalError, OSError) as error:
+            raise HarnessError(f"{self._path}: the result store cannot be opened: {error}") from error
+        except sqlite3.DatabaseError:
             self._start_afresh()
 
     def get(self, key: str) -> bytes | Missing:
@@ -86,6 +87,12 @@ class ResultStore:
             self._database.executemany("INSERT OR REPLACE INTO kept VALUES (?, ?, ?)", rows)
 
     def _opened(self) -> sqlite3.Connection:
+        # Two processes that turn a new file to write-ahead logging at once are told "locked" without waiting.
+        with self._path.with_suffix(".lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return self._connected()
+
+    def _connected(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S)
         try:
             database.execute("PRAGMA journal_mode = WAL")
