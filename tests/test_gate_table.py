@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from gate_samples import (
@@ -16,6 +18,7 @@ from gate_samples import (
     gate,
     judge_one,
     noisy,
+    pair,
     sample,
 )
 
@@ -202,3 +205,23 @@ def test_a_candidate_that_crashes_on_calls_that_have_no_value_then_is_not_judged
     assert judge_one(sample(LATENCY, once), "+80ms").outcome is not Outcome.INVALID
     both: list[list[Sides]] = [[answered, answered, (AGENT, AGENT) if g < 3 else answered] for g in range(12)]
     assert judge_one(sample(LATENCY, both), "+80ms").outcome is not Outcome.INVALID
+
+
+def test_a_metric_of_turns_knows_no_scenario_that_was_lost_altogether() -> None:
+    slow = replace(WER, name="slow", yes_no_per_turn=True)
+    # Three calls of a critical scenario, four turns each; the candidate is slow in three turns of all.
+    turns: tuple[Sides, ...] = (((0, 4), (2, 4)), ((0, 4), (1, 4)), ((0, 4), (0, 4)))
+    pairs = [pair(g, 0, sides, scenario="mine", critical=True) for g, sides in enumerate(turns)]
+    others = [pair(g, 1, ((1, 4), (1, 4))) for g in range(12)]
+    judged = PairedSample(metric=slow, cohort=EVERYONE, pairs=(*pairs, *others))
+    verdict = judge_one(judged, "+20pp")
+    assert "severity" not in verdict.flags
+    assert verdict.outcome is not Outcome.REGRESSED
+
+
+def test_turns_of_which_none_differs_are_bounded_by_their_speakers_and_not_by_their_number() -> None:
+    slow = replace(WER, name="slow", yes_no_per_turn=True)
+    same = sample(slow, [[((0, 10), (0, 10))] * 20] * 12)
+    estimate = estimate_of(judge_one(same, "+5pp"))
+    # Tango with n = 12 speakers, z²/(12 + z²), whatever the 2,400 turns.
+    assert estimate.interval.upper == pytest.approx(0.184, abs=0.001)

@@ -157,7 +157,7 @@ def _tested(
     results = (paired_test if table.paired else unpaired_test)(
         ClusterSums(x_b, n_b, x_c, n_c, place[tallies.sums.cell[mine]]),
         len(kept),
-        yes_no=table.metric.yes_no,
+        yes_no=table.metric.is_proportion,
         level=LEVEL,
         alpha=alpha,
     )

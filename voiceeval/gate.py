@@ -219,7 +219,7 @@ class CohortGate:
         found = (paired_test if table.paired else unpaired_test)(
             ClusterSums(x_b, n_b, x_c, n_c, number[tallies.sums.cell[kept]]),
             len(measured),
-            yes_no=table.metric.yes_no,
+            yes_no=table.metric.is_proportion,
             margin=_terms([margins[i] for i in measured], table.metric),
             step=LOG_STEP if table.log_scale else STEP[table.metric.unit],
             level=self.level,

@@ -118,7 +118,7 @@ def _at_mix(table: PairTable, rows: IntArray, arms: tuple[_Arm, _Arm]) -> FloatA
     """Values of a cell's rows at the baseline's mix."""
     values = table.values[rows]
     mix_b = arms[0].total / max(float(arms[0].total.sum()), 1e-300)
-    within = all(_enough(arm, yes_no=table.metric.yes_no) for arm in arms)
+    within = all(_enough(arm, yes_no=table.metric.is_proportion) for arm in arms)
     for arm, column in zip(arms, (0, 2), strict=True):
         there = arm.total > 0
         total = np.where(there, arm.total, 1.0)

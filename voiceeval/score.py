@@ -96,7 +96,9 @@ class MetricInfo:
     """``share``: a part of 1, shown in per cent and compared in percentage points."""
     direction: Direction
     yes_no: bool = False
-    """One observation of 0/1 or 1/1 per call, so that the paired tests for proportions apply."""
+    """One observation of 0/1 or 1/1 per call."""
+    yes_no_per_turn: bool = False
+    """Such an observation for every turn."""
     timing: bool = False
     """Rests on the clock of a run; never gated against calls that were placed in another run."""
     fewest_calls: int = 0
@@ -104,3 +106,8 @@ class MetricInfo:
     depends_on: tuple[str, ...] = ()
     """Agent parts (recognizer, dialogue, tools, synthesizer, endpointing, latency, prices) that can change
     it. When both arms have the same ones, a cohort without any difference is unchanged by construction."""
+
+    @property
+    def is_proportion(self) -> bool:
+        """Whether all observations are yes or no, so that the tests for proportions apply."""
+        return self.yes_no or self.yes_no_per_turn

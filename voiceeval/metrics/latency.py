@@ -105,7 +105,7 @@ class SlowReplies:
             f"{limit_ms} ms after the caller's last, or not at all; a limit for the p{100 * quantile:g}.",
             unit="share",
             direction=Direction.LOWER_IS_BETTER,
-            yes_no=True,
+            yes_no_per_turn=True,
             timing=True,
             fewest_calls=fewest_for_quantile(quantile),
             depends_on=TimeToFirstAudio.info.depends_on,

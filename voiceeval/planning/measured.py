@@ -63,7 +63,7 @@ def measured_noise(
     sums = ClusterSums(summed[0], summed[1], summed[2], summed[3], home)
     step = LOG_STEP if table.log_scale else STEP[table.metric.unit]
     results = paired_test(
-        sums, cells, yes_no=table.metric.yes_no, step=step, level=1 - 2 * alpha, alpha=alpha
+        sums, cells, yes_no=table.metric.is_proportion, step=step, level=1 - 2 * alpha, alpha=alpha
     )
     by_factor = [clustered_contrast(sums, cells, factor=k, correction="CR2") for k in (0.0, 1.0, 2.0)]
     calls = _Calls(linearised_differences(x_b, n_b, x_c, n_c, cell, cells), cell, group, home)
@@ -79,7 +79,7 @@ def measured_noise(
             df=float(by_factor[1].df[i]),
             correlation=float(alike.correlation[i]),
             separable=bool(alike.separable[i]),
-            yes_no=table.metric.yes_no,
+            yes_no=table.metric.is_proportion,
             fewest_calls=table.metric.fewest_calls,
         )
         noises.append(_with_rules(ClusterSums(*(array[mine] for array in sums)), plain, step=step))

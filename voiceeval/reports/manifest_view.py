@@ -72,8 +72,8 @@ def changed_in_short(manifest: Mapping[str, Any], *, most: int = 3) -> str:
     if not found:
         return "nothing that the agents' files state"
     told = [
-        f"{item.key} {one_line(item.baseline, limit=24) or 'unset'} → "
-        f"{one_line(item.candidate, limit=24) or 'unset'}"
+        f"{item.key} {one_line(item.baseline, limit=40) or 'unset'} → "
+        f"{one_line(item.candidate, limit=40) or 'unset'}"
         for item in found[:most]
     ]
     rest = len(found) - most
