@@ -99,7 +99,8 @@ def samples(
             cohort=cohort,
             pairs=each.of(planned),
             gates=gates,
-            same_by_construction=same_by_construction[each.metric.name],
+            # A metric that names no part may look at any of them.
+            same_by_construction=same_by_construction[each.metric.name] and bool(each.metric.depends_on),
             ungated=STORED_TIMING if stored and each.metric.timing else "",
             invalid=not_comparable,
         )
