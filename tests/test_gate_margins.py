@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from gate_samples import LATENCY, TASK, WER, judge_one, sample
 
@@ -99,3 +101,13 @@ def test_a_relative_margin_where_more_is_better_and_has_no_complement_is_on_the_
     speakers = [[((1000 + 9 * g, 1), (960 + 9 * g + g % 3, 1))] for g in range(12)]
     assert judge_one(sample(talk, speakers), "+10%").flags == ("worse within margin",)
     assert judge_one(sample(talk, speakers), "+2%").outcome is Outcome.REGRESSED
+
+
+@pytest.mark.parametrize("text", ["+100%", "+200%", "+350%"])
+def test_a_margin_of_everything_is_refused_where_more_is_better_and_has_no_complement(text: str) -> None:
+    saved = replace(PRICE, name="saved", direction=Direction.HIGHER_IS_BETTER)
+    lost = sample(saved, [[((10 + g % 3, 1), (g % 2, 1))] * 2 for g in range(12)])
+    with pytest.raises(ConfigError, match=r"saved is better where it is higher.*write less than \+100%"):
+        judge_one(lost, text)
+    assert judge_one(lost, "+99%").outcome is not Outcome.REGRESSED
+    assert judge_one(sample(PRICE, [[((1, 1), (1 + g % 2, 1))] for g in range(12)]), text).margin == text

@@ -81,12 +81,17 @@ class Margin:
         return cls(written=written, amount=amount, unit="ms" if unit == "ms" else "currency")
 
     def check(self, metric: MetricInfo, *, key: str = "margin") -> None:
-        """Raise ConfigError if the margin's unit is not the metric's."""
+        """Raise ConfigError if the margin's unit is not the metric's, or if nothing could exceed it."""
         if self.unit not in ("relative", metric.unit):
             given = "percentage points" if self.unit == "share" else self.unit
             raise ConfigError(
                 f"{key}: {self.written!r} is in {given}, but {metric.name} is measured as "
                 f"{metric.unit}; write {_EXAMPLES[metric.unit]}"
+            )
+        if self.relative and self._negated(metric) and self.amount >= 1:
+            raise ConfigError(
+                f"{key}: {self.written!r} would tolerate anything, because {metric.name} is better where it "
+                "is higher, and cannot lose more than all of it; write less than +100%"
             )
 
     def on_log_scale(self, metric: MetricInfo) -> bool:
@@ -99,9 +104,12 @@ class Margin:
             return MarginTerms(1.0, math.log1p(self.amount))
         if not self.relative:
             return MarginTerms(1.0, self.amount)
-        # Where higher is better and rates have no complement, the numerators were negated.
-        negated = metric.direction is Direction.HIGHER_IS_BETTER and metric.unit != "share"
-        return MarginTerms(1 - self.amount if negated else 1 + self.amount, 0.0)
+        return MarginTerms(1 - self.amount if self._negated(metric) else 1 + self.amount, 0.0)
+
+    @staticmethod
+    def _negated(metric: MetricInfo) -> bool:
+        """Whether numerators are negated: higher is better, and rates have no complement."""
+        return metric.direction is Direction.HIGHER_IS_BETTER and metric.unit != "share"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
