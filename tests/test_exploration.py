@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,3 +101,19 @@ def test_the_order_of_tags_and_tables_changes_nothing(seed: int) -> None:
     one = explore([(table, tags), (other, tags)], declared=[("line",), ()], depth=3, min_clusters=8)
     two = explore([(other, turned), (table, turned)], declared=[(), ("line",)], depth=3, min_clusters=8)
     assert one.found == two.found
+
+
+def test_a_difference_that_all_speakers_share_is_bounded_by_a_cent_and_not_by_a_whole_coin() -> None:
+    table, tags = drawn(4)
+    price = replace(WER, name="price", unit="currency")
+    calls = len(table.kind)
+    ones, cost = np.ones(calls), np.full(calls, 0.10)
+    dearer = replace(table, metric=price, values=np.column_stack([cost, ones, cost + 0.05, ones]))
+    found = explore([(dearer, tags)], declared=[()], depth=2, min_clusters=8).found
+    assert found
+    for each in found:
+        half = (each.estimate.interval.upper - each.estimate.interval.lower) / 2
+        speakers = each.counts.clusters
+        calls_each = each.counts.scored / speakers
+        # z²/(G + z²) of the speakers, each by a cent in one of their calls.
+        assert half == pytest.approx(2.7055 / (speakers + 2.7055) * 0.01 / calls_each, rel=1e-3)

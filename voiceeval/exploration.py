@@ -158,6 +158,7 @@ def _tested(
         ClusterSums(x_b, n_b, x_c, n_c, place[tallies.sums.cell[mine]]),
         len(kept),
         yes_no=table.metric.is_proportion,
+        step=table.step,
         level=LEVEL,
         alpha=alpha,
     )

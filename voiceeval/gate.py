@@ -28,10 +28,6 @@ __all__ = ["CohortGate", "Margin", "alarms", "parse_margins"]
 
 FEWEST_CLUSTERS = 5
 """``min_clusters`` cannot go lower: with 4, no exact test can reach 5 %."""
-STEP: Mapping[str, float] = {"share": 1.0, "ms": 1.0, "currency": 0.01}
-"""The smallest change that counts as one: an error, a millisecond, a cent."""
-LOG_STEP = 0.01
-"""The same for logarithms: one per cent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +217,7 @@ class CohortGate:
             len(measured),
             yes_no=table.metric.is_proportion,
             margin=_terms([margins[i] for i in measured], table.metric),
-            step=LOG_STEP if table.log_scale else STEP[table.metric.unit],
+            step=table.step,
             level=self.level,
             alpha=self.alpha,
         )

@@ -21,7 +21,7 @@ order in which pairs or cohorts arrive changes no bit of any sum.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,6 +38,10 @@ GAPS = (Gap.AGENT_FAILED, Gap.HARNESS_FAILED, Gap.NOT_APPLICABLE)
 LEAST_MS = 20.0
 """A shorter wait counts as this on a log scale: one frame of sound. A reply that begins before the caller
 has finished took 0 ms, which has no logarithm."""
+STEP: Mapping[str, float] = {"share": 1.0, "ms": 1.0, "currency": 0.01}
+"""The smallest change that counts as one: an error, a millisecond, a cent."""
+LOG_STEP = 0.01
+"""The same for logarithms: one per cent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,11 @@ class PairTable:
     def __post_init__(self) -> None:
         if bool(np.any(np.diff(self.speaker) < 0)):
             raise ValueError("the rows of a table of pairs stand by speaker")
+
+    @property
+    def step(self) -> float:
+        """The smallest change of a numerator that counts as one."""
+        return LOG_STEP if self.log_scale else STEP[self.metric.unit]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

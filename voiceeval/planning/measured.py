@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,10 +13,6 @@ from voiceeval.planning.noise import BoolArray, FloatArray, Noise
 from voiceeval.statistics.contrast import ClusterSums, IntArray, clustered_contrast, per_cell
 from voiceeval.statistics.paired_test import ROUNDING, PairedResult, paired_test
 from voiceeval.statistics.variance import linearised_differences
-
-STEP: Mapping[str, float] = {"share": 1.0, "ms": 1.0, "currency": 0.01}
-LOG_STEP = 0.01
-"""The smallest change that counts as one, as the gate has it."""
 
 Tags = tuple[str, ...]
 
@@ -61,9 +57,8 @@ def measured_noise(
     x_b, n_b, x_c, n_c = table.values[row].T
     summed = [per_cell(column, group, len(home)) for column in (x_b, n_b, x_c, n_c)]
     sums = ClusterSums(summed[0], summed[1], summed[2], summed[3], home)
-    step = LOG_STEP if table.log_scale else STEP[table.metric.unit]
     results = paired_test(
-        sums, cells, yes_no=table.metric.is_proportion, step=step, level=1 - 2 * alpha, alpha=alpha
+        sums, cells, yes_no=table.metric.is_proportion, step=table.step, level=1 - 2 * alpha, alpha=alpha
     )
     by_factor = [clustered_contrast(sums, cells, factor=k, correction="CR2") for k in (0.0, 1.0, 2.0)]
     calls = _Calls(linearised_differences(x_b, n_b, x_c, n_c, cell, cells), cell, group, home)
@@ -82,7 +77,7 @@ def measured_noise(
             yes_no=table.metric.is_proportion,
             fewest_calls=table.metric.fewest_calls,
         )
-        noises.append(_with_rules(ClusterSums(*(array[mine] for array in sums)), plain, step=step))
+        noises.append(_with_rules(ClusterSums(*(array[mine] for array in sums)), plain, step=table.step))
     return results, noises
 
 
