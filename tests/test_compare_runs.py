@@ -106,7 +106,7 @@ def test_a_call_that_one_run_lacks_was_not_run(project: VoiceProject) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (("seed", 1, 2), "seed: stored 2, run 1"),
+        (("seed", 1, 2), "seed: 2 -> 1"),
         (("metrics", {"wer": 1}, {"wer": 0}), "metric wer: version 0 -> "),
         (("reference", "", "another"), "the reference recognizer or voice changed"),
     ],

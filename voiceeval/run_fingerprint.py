@@ -120,7 +120,7 @@ def differences(stored: Fingerprint, experiment: Experiment) -> tuple[str, ...]:
     found = [
         *_by_name("scenario", was.scenarios, now.scenarios),
         *(
-            f"{name}: stored {getattr(was, name)}, run {getattr(now, name)}"
+            f"{name}: {getattr(was, name)} -> {getattr(now, name)}"
             for name in ("seed", "trials", "matrix", "independent_arms")
             if getattr(was, name) != getattr(now, name)
         ),
