@@ -181,6 +181,35 @@ def test_a_run_that_does_not_deserve_it_is_refused_and_nothing_is_written(
     assert (blessed.path / "stored" / FINGERPRINT).read_bytes() == before
 
 
+def test_a_failed_run_is_not_blessed_for_the_metrics_that_look_well(
+    voice_project: VoiceProject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voice_project.settings(('wer = "+5pp"', 'wer = "+500pp"'))
+    monkeypatch.chdir(voice_project.path)
+    monkeypatch.syspath_prepend(voice_project.path)
+    assert voice_project.run("--voice-run", "run", *RAISING).ret == pytest.ExitCode.TESTS_FAILED
+    assert main(["report", "run", "--metrics", "wer"]) == 0
+    assert main(["bless", "run", "--to", "stored"]) == 1
+    assert "judged by other metrics, margins or cohorts" in capsys.readouterr().err
+    assert not Path("stored").exists()
+
+
+@pytest.mark.parametrize("verdicts", [[{}], [3]])
+def test_a_gate_json_that_holds_no_verdicts_is_damaged(
+    blessed: VoiceProject, capsys: pytest.CaptureFixture[str], verdicts: list[object]
+) -> None:
+    (blessed.path / "first" / "gate.json").write_text(json.dumps({"may_ship": True, "verdicts": verdicts}))
+    assert main(["bless", "first", "--to", "absent"]) == 2
+    assert "gate.json: damaged; write it again with 'voiceeval report" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_to_is_said_plainly(
+    blessed: VoiceProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bless", "first", "--to", "pyproject.toml/stored"]) == 2
+    assert "pyproject.toml/stored: cannot be created (File exists)" in capsys.readouterr().err
+
+
 def test_trouble_in_the_other_arm_does_not_matter(blessed: VoiceProject) -> None:
     lose_a_call(blessed.path / "first")
     assert main(["bless", "first", "--to", "other", "--arm", "baseline"]) == 0
@@ -349,7 +378,7 @@ def test_repeats_are_stored_and_compared(voice_project: VoiceProject) -> None:
     assert result.parseoutcomes()["placed"] == 2 * PLANNED
     fewer = voice_project.run("--voice-run", "fewer", *STORED)
     assert fewer.ret == pytest.ExitCode.TESTS_FAILED
-    fewer.stdout.fnmatch_lines(["voice: no call is placed: *trials: stored 2, run 1"])
+    fewer.stdout.fnmatch_lines(["voice: no call is placed: *trials: 2 -> 1"])
 
 
 # -- what has to be the same ------------------------------------------------------------------------------
@@ -397,8 +426,8 @@ def test_a_renamed_scenario_is_named_on_both_sides(
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"seed": 2}, "seed: stored 1, run 2"),
-        ({"trials": 3}, "trials: stored 1, run 3"),
+        ({"seed": 2}, "seed: 1 -> 2"),
+        ({"trials": 3}, "trials: 1 -> 3"),
         (
             {"reference": {"recognizer": {"use": "toy_agent:Ears", "flaw": "other"}, "synthesizer": VOICE}},
             "the reference recognizer or voice changed",
@@ -424,8 +453,8 @@ def test_a_changed_setting_is_named(
         (("normalizers", "en-US"), "english/0", r"normaliser of en-US: english/0 -> english/\d+"),
         (("judge",), "task_completion/0", r"what decides .*: task_completion/0 -> task_completion/\d+"),
         (("engine",), "cascade/0", r"what places calls: cascade/0 -> cascade/\d+"),
-        (("matrix",), "block", "matrix: stored block, run full"),
-        (("independent_arms",), True, "independent_arms: stored True, run False"),
+        (("matrix",), "block", "matrix: block -> full"),
+        (("independent_arms",), True, "independent_arms: True -> False"),
         (("plan",), "other", "the same suite is planned in another way by this version of voiceeval"),
     ],
 )

@@ -64,7 +64,10 @@ def bless(run: RunFolder, arm: Arm, path: Path, *, with_audio: bool) -> Blessed 
     if reasons or gate is None:
         return Refused(reasons=tuple(reasons))
     path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        raise RunFolderError(f"{path}: cannot be created ({failure.strerror})") from None
     with _locked(path.with_name(f".{path.name}.lock")) as free:
         if not free:
             return Refused(reasons=(f"another blessing of {path} is at work; try again when it is done",))
@@ -83,11 +86,17 @@ def _gate(run: RunFolder) -> Mapping[str, Any] | None:
         found = json.loads(run.gate_json.read_bytes())
     except FileNotFoundError:
         return None
-    except ValueError:
+    except (OSError, ValueError):
         found = None
-    if not isinstance(found, dict) or not isinstance(found.get("verdicts"), list):
+    if not isinstance(found, dict) or not _holds_verdicts(found.get("verdicts")):
         raise RunFolderError(f"{run.gate_json}: damaged; write it again with 'voiceeval report {run.path}'")
     return found
+
+
+def _holds_verdicts(found: object) -> bool:
+    return isinstance(found, list) and all(
+        isinstance(each, dict) and {"id", "gating", "outcome"} <= each.keys() for each in found
+    )
 
 
 def _unfinished(run: RunFolder, gate: Mapping[str, Any] | None) -> Iterator[str]:
@@ -103,6 +112,11 @@ def _unfinished(run: RunFolder, gate: Mapping[str, Any] | None) -> Iterator[str]
     if gate is None:
         yield f"it was not judged: it holds no gate.json; finish it, or see 'voiceeval report {run.path}'"
         return
+    if _judged_by(gate.get("manifest") or {}) != _judged_by(compared):
+        yield (
+            "its gate.json was judged by other metrics, margins or cohorts than the run was made with; write "
+            f"it again with 'voiceeval report {run.path}'"
+        )
     if gate.get("partial") or len(run.selected) < len(run.planned):
         yield f"it is partial: {len(run.selected)} of {len(run.planned)} planned calls were selected"
     blocking = [each["id"] for each in gate["verdicts"] if each["gating"] and each["outcome"] == "invalid"]
@@ -110,6 +124,12 @@ def _unfinished(run: RunFolder, gate: Mapping[str, Any] | None) -> Iterator[str]
         yield f"{len(blocking)} gating verdicts are invalid: {_named(blocking)}"
     if gate.get("may_ship") is not True:
         yield "it failed: its gate.json says that the candidate may not ship"
+
+
+def _judged_by(manifest: Mapping[str, Any]) -> list[Any]:
+    """What says which cells could fail a comparison."""
+    own = [{**each, "reason": ""} for each in manifest.get("cohort_margins", ())]
+    return [own, *(manifest.get(key) for key in ("margins", "cohorts", "compared"))]
 
 
 def _unmeasured(run: RunFolder, arm: Arm, calls: Mapping[str, Call]) -> Iterator[str]:
