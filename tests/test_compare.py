@@ -488,6 +488,14 @@ def test_an_expected_cohort_without_a_call_fails() -> None:
     assert {v.id: v.outcome for v in found.verdicts}["wer[accent=welsh]"] is Outcome.INVALID
 
 
+def test_an_expected_tag_that_no_column_has_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "compare.toml"
+    path.write_text('cohorts = [["accent"]]\nexpect = { acent = ["welsh"] }\n[margins]\nwer = "+2pp"')
+    baseline, candidate = two_arms(11)
+    with pytest.raises(ConfigError, match=r"expect: no tag column is named 'acent'.*'accent'"):
+        compare_tables(table(baseline), table(candidate), table_gate(path, Given(), today=TODAY))
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -503,6 +511,7 @@ def test_an_expected_cohort_without_a_call_fails() -> None:
         ({"metrics": ["csat:ms:lower:yes_no"]}, "--metric csat: yes_no is measured as ms; allowed: share"),
         ({"metrics": ["wer:share:lower"]}, "'wer' is a bundled metric; allowed: a name of its own"),
         ({"cohorts": ["accent,,line"]}, "'accent,,line' is not a list of tags; write accent or accent,line"),
+        ({"report_cohorts": ["line,line"]}, "--report-cohort: 'line,line' is not a list of tags"),
         ({"policy": "prod"}, "policy: given 'prod'"),
         ({"alpha": 0.7}, r"alpha: given 0\.7; allowed: below 0\.5"),
         ({"min_clusters": 3}, "min_clusters: must be 5 or more"),

@@ -166,6 +166,8 @@ def test_options_of_tables_are_refused_for_runs(
     del project
     assert main(["compare", "good", "bad", "--margin", "wer=+2pp"]) == 2
     assert "--margin: for two tables; of two runs the second one's settings hold" in capsys.readouterr().err
+    assert main(["compare", "good", "bad", "--alpha", "0"]) == 2
+    assert "--alpha: for two tables" in capsys.readouterr().err
     Path("a.csv").write_text("")
     assert main(["compare", "good", "a.csv"]) == 2
     assert "good is a run and a.csv a table" in capsys.readouterr().err

@@ -60,6 +60,12 @@ def test_a_wrong_setting_names_file_and_key(tmp_path: Path, table: str, message:
         loaded(tmp_path, table)
 
 
+def test_a_pyproject_whose_tool_is_no_table_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("tool = 3")
+    with pytest.raises(ConfigError, match=r"pyproject\.toml: tool: given int; allowed: a table"):
+        load_config(tmp_path, {}, from_folder=tmp_path)
+
+
 @pytest.mark.parametrize("arm", ["baseline", "candidate"])
 def test_an_agent_that_nobody_named_is_asked_for(tmp_path: Path, arm: str) -> None:
     with pytest.raises(ConfigError, match=rf"{arm}: not set; .*--voice-{arm}"):

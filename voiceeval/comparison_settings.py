@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+from voiceeval.config import project_table
 from voiceeval.errors import ConfigError, unknown_name
 from voiceeval.gate import CohortGate
 from voiceeval.gate_settings import expected_cohorts, own_margins, waivers
@@ -112,12 +113,21 @@ def table_gate(settings: Path | None, given: Given, *, today: date) -> TableGate
         raise ConfigError("--standardise: paired calls are of one mix already; allowed: with --unpaired")
     cohorts = tuple(
         dict.fromkeys(
-            [(), *_slicings(given.cohorts, found.cohorts, told="cohorts" in found.model_fields_set)]
+            [
+                (),
+                *_slicings(
+                    given.cohorts,
+                    found.cohorts,
+                    key="--cohort",
+                    told="cohorts" in found.model_fields_set,
+                ),
+            ]
         )
     )
     reported = _slicings(
         given.report_cohorts,
         found.report_cohorts,
+        key="--report-cohort",
         told="report_cohorts" in found.model_fields_set and not given.cohorts,
     )
     found = found.model_copy(update={"cohorts": cohorts, "report_cohorts": reported})
@@ -137,6 +147,7 @@ def table_gate(settings: Path | None, given: Given, *, today: date) -> TableGate
         metrics=metrics,
         cohorts=cohorts,
         report_cohorts=reported,
+        expect=tuple(found.expect),
         paired=given.paired,
         standardise=_tags(given.standardise, key="--standardise"),
         waivers=waivers(found),
@@ -162,13 +173,9 @@ def _read(settings: Path | None) -> tuple[str, dict[str, Any], dict[str, MetricI
     path = settings or Path(PYPROJECT)
     if settings is None and not path.is_file():
         return "options", {}, {}
-    document = read_toml(path, error=ConfigError)
     if path.name == PYPROJECT:
-        table: Any = document.get("tool", {}).get("voiceeval", {})
-        if not isinstance(table, dict):
-            raise ConfigError(f"{path}: {TABLE}: given {type(table).__name__}; allowed: a table")
-        return f"{path}: {TABLE}", table, {}
-    written = dict(document)
+        return f"{path}: {TABLE}", project_table(path), {}
+    written = read_toml(path, error=ConfigError)
     declared = validated(
         {"metrics": written.pop("metrics", {})}, _Declared, where=str(path), error=ConfigError
     ).metrics
@@ -241,11 +248,11 @@ def _margins(
 
 
 def _slicings(
-    given: Sequence[str], settings: tuple[tuple[str, ...], ...], *, told: bool
+    given: Sequence[str], settings: tuple[tuple[str, ...], ...], *, key: str, told: bool
 ) -> tuple[tuple[str, ...], ...]:
     """The command line's slicings, else the settings'; the defaults of suites are not those of tables."""
     if given:
-        return tuple(dict.fromkeys(_tags(text, key="--cohort") for text in given))
+        return tuple(dict.fromkeys(_tags(text, key=key) for text in given))
     return settings if told else ()
 
 

@@ -114,7 +114,7 @@ def load_config(
         ConfigError: A key is unknown or its value is not allowed; the message names file and key.
     """
     path = folder / "pyproject.toml"
-    written = _table(path) if path.is_file() else {}
+    written = project_table(path) if path.is_file() else {}
     plain = validated(written, Settings, where=f"{path}: {TABLE}", error=ConfigError)
     given = {key: _from(from_folder, key, value) for key, value in options.items()}
     if given.get("policy", plain.policy) == "release":
@@ -129,8 +129,12 @@ def load_config(
     )
 
 
-def _table(path: Path) -> dict[str, Any]:
-    found: Any = read_toml(path, error=ConfigError).get("tool", {}).get("voiceeval", {})
+def project_table(path: Path) -> dict[str, Any]:
+    """``[tool.voiceeval]`` of a pyproject.toml as written; empty where it has none."""
+    tool = read_toml(path, error=ConfigError).get("tool", {})
+    if not isinstance(tool, dict):
+        raise ConfigError(f"{path}: tool: given {type(tool).__name__}; allowed: a table")
+    found: Any = tool.get("voiceeval", {})
     if not isinstance(found, dict):
         raise ConfigError(f"{path}: {TABLE}: given {type(found).__name__}; allowed: a table")
     return found

@@ -45,6 +45,8 @@ class TableGate:
     cohorts: tuple[tuple[str, ...], ...] = ((),)
     """Tags to slice by, in cohorts that may fail the comparison."""
     report_cohorts: tuple[tuple[str, ...], ...] = ()
+    expect: tuple[str, ...] = ()
+    """Tags that have values which must occur; each is a column."""
     paired: bool = True
     standardise: tuple[str, ...] = ()
     """Unpaired: tags whose mix in the baseline both arms are given."""
@@ -127,10 +129,12 @@ def _metrics_of(tables: Sequence[OutcomeTable], how: TableGate) -> list[MetricIn
 
 def _check_tags(tables: Sequence[OutcomeTable], how: TableGate) -> None:
     sliced = {tag for tags in (*how.cohorts, *how.report_cohorts, how.standardise) for tag in tags}
-    for tag in sorted(sliced):
-        for table in tables:
-            if tag not in table.tags:
-                raise ConfigError(f"{table.source}: cohorts: {unknown_name('tag column', tag, table.tags)}")
+    for key, tags in (("cohorts", sliced), ("expect", how.expect)):
+        for tag in sorted(tags):
+            for table in tables:
+                if tag not in table.tags:
+                    problem = unknown_name("tag column", tag, table.tags)
+                    raise ConfigError(f"{table.source}: {key}: {problem}")
 
 
 def _check_shared_calls(baseline: OutcomeTable, candidate: OutcomeTable) -> None:

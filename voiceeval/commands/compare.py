@@ -121,7 +121,9 @@ def _kind(path: Path) -> str:
 
 def _refuse(given: argparse.Namespace, names: tuple[str, ...], *, why: str) -> None:
     for name in names:
-        if getattr(given, name):
+        value = getattr(given, name)
+        # A 0 that was given is not the same as nothing given.
+        if value is not None and value is not False and value not in ("", []):
             raise ConfigError(f"--{name.replace('_', '-')}: {why}")
 
 
