@@ -569,6 +569,10 @@ def test_the_command_writes_reports_and_refuses_what_does_not_fit(
     printed = capsys.readouterr().out
     assert "baseline a.csv → candidate b.csv" in printed
     table_path = str(tmp_path / "a.csv")
+    (tmp_path / "folder").mkdir()
+    assert main(["compare", table_path, table_path, *MARGIN, "--json", "folder"]) == 2
+    assert "voiceeval: folder: cannot be written (Is a directory)" in capsys.readouterr().err
+    assert not list(tmp_path.glob(".folder*"))
     for arguments, message in (
         ([table_path, str(tmp_path)], "a table and"),
         ([table_path, "b.xlsx"], "b.xlsx: neither a folder nor a table"),
@@ -610,3 +614,49 @@ def test_every_option_and_column_is_documented(capsys: pytest.CaptureFixture[str
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
     assert {option for option in options if option not in document()} == set()
     assert {column for column in RESERVED if f"`{column}`" not in document()} == set()
+
+
+def unmeasured(rows: Sequence[Row], number: int) -> list[dict[str, Any]]:
+    gone = {"numerator": None, "denominator": None, "gap": str(Gap.HARNESS_FAILED)}
+    return [{**row, **gone} if index < number else dict(row) for index, row in enumerate(rows)]
+
+
+def many_times(rows: Sequence[Row], copies: int) -> list[dict[str, Any]]:
+    return [{**row, "call": f"{row['call']}-{copy}"} for copy in range(copies) for row in rows]
+
+
+def test_a_large_baseline_does_not_hide_that_many_of_the_candidates_calls_were_not_measured() -> None:
+    baseline, candidate = unpaired_sides(5)
+    many = unmeasured(many_times(baseline, 10), 20)
+    found = overall(compared(many, unmeasured(candidate, 18), paired=False))
+    assert found.outcome is Outcome.INVALID
+    assert (
+        "harness failures over the cap of 2 %: baseline 20 of 1800 calls, candidate 18 of 180" in found.reason
+    )
+    assert overall(compared(many, unmeasured(candidate, 2), paired=False)).outcome is not Outcome.INVALID
+
+
+def test_unpaired_harness_failures_are_unequal_by_the_calls_of_each_arm_and_not_by_their_number() -> None:
+    baseline, candidate = unpaired_sides(5)
+    large = many_times(baseline, 20)
+    # 1 % of either arm: 36 of 3600 calls against 1 of 180.
+    assert overall(compared(unmeasured(large, 36), unmeasured(candidate, 1), paired=False)).outcome is not (
+        Outcome.INVALID
+    )
+    # 3 of 3600 against 3 of 180.
+    found = overall(compared(unmeasured(large, 3), unmeasured(candidate, 3), paired=False))
+    assert found.outcome is Outcome.INVALID
+    assert "harness failures are unequal between the arms" in found.reason
+
+
+def test_a_tail_gates_by_the_calls_of_the_arm_that_has_fewer() -> None:
+    baseline, candidate = unpaired_sides(8)
+    slow = [
+        [{**row, "metric": "slow_replies", "numerator": 0} for row in side] for side in (baseline, candidate)
+    ]
+    few = overall(compared(many_times(slow[0], 4), slow[1][:54], "slow_replies=+20pp", paired=False))
+    assert few.counts.scored > 59
+    assert few.outcome is Outcome.INCONCLUSIVE
+    assert "too few calls" in few.flags
+    enough = overall(compared(many_times(slow[0], 4), slow[1][:60], "slow_replies=+30pp", paired=False))
+    assert "too few calls" not in enough.flags

@@ -27,12 +27,13 @@ from voiceeval.cohort import EVERYONE
 from voiceeval.margins import LEAST_RELATIVE_BASELINE, Margin
 from voiceeval.pair_table import CohortRows, PairTable
 from voiceeval.score import Direction, MetricInfo
+from voiceeval.statistics.independent import fisher_midp
 from voiceeval.statistics.paired_test import PairedResult
 from voiceeval.tally import Tally
 from voiceeval.verdict import Estimate, Outcome, Verdict
 
 UNEQUAL_HARNESS_LEVEL = 0.01
-"""Two-sided sign test of the pairs that failed on our side in one arm only."""
+"""Two-sided test of the pairs that failed on our side in one arm only; without pairs, of the calls."""
 OVERALL_FLAGS = ("overall improved", "overall looks better")
 """By verdict, or only by the point estimate."""
 
@@ -98,7 +99,7 @@ def why_invalid(
         return "the cohort is declared, but no call belongs to it"
     if counts.not_run:
         return f"{counts.not_run} of {counts.pairs} planned pairs were not run in both arms"
-    trouble = harness_trouble(cell, cap=cap)
+    trouble = harness_trouble(cell, cap=cap) if table.paired else unpaired_harness_trouble(cell, cap=cap)
     if not trouble and margin is not None and table.paired:
         trouble = crashes_left_out(cell, cap=cap)
     if trouble or margin is None or not margin.relative or result is None:
@@ -133,6 +134,28 @@ def harness_trouble(cell: Tally, *, cap: float) -> str:
     if candidate + cell.harness_alone[0] > allowed:
         return f"harness failures over the cap of {allowed}: {arms}; mend the harness and run again"
     if sign_test_p(*cell.harness_alone) < UNEQUAL_HARNESS_LEVEL:
+        return f"harness failures are unequal between the arms: {arms}; a crash must not hide as ours"
+    return ""
+
+
+def unpaired_harness_trouble(cell: Tally, *, cap: float) -> str:
+    """The same without pairs: each arm is held to the cap by itself, or a large one would hide a small one.
+
+    How the failures divide between the arms is held against how the calls do.
+    """
+    failed = cell.counts.harness_failed["baseline"], cell.counts.harness_failed["candidate"]
+    arms = ", ".join(
+        f"{arm} {number} of {calls} calls"
+        for arm, number, calls in zip(("baseline", "candidate"), failed, cell.calls, strict=True)
+    )
+    allowed = [max(1, math.floor(cap * calls)) for calls in cell.calls]
+    if failed[0] > allowed[0] or failed[1] > allowed[1]:
+        return f"harness failures over the cap of {100 * cap:g} %: {arms}; mend the harness and run again"
+    if not any(failed):
+        return ""
+    # Mid-p of Fisher's test that every call of either arm is as likely to be hit.
+    p = float(fisher_midp(failed[1], cell.calls[1], failed[0], cell.calls[0]))
+    if 2 * min(p, 1 - p) < UNEQUAL_HARNESS_LEVEL:
         return f"harness failures are unequal between the arms: {arms}; a crash must not hide as ours"
     return ""
 
@@ -194,7 +217,7 @@ def with_overall_flags(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 def _why_inconclusive(finding: Finding) -> tuple[str, ...]:
     if finding.result is None or not finding.enough:
-        few_calls = finding.tally.counts.scored < finding.metric.fewest_calls
+        few_calls = finding.tally.scored < finding.metric.fewest_calls
         return ("underpowered", "too few calls" if few_calls else "too few speakers")
     if finding.margin is None:
         return ()

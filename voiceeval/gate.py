@@ -186,7 +186,7 @@ class CohortGate:
                     result=result,
                     enough=result is not None
                     and counts.clusters >= self.min_clusters
-                    and counts.scored >= metric.fewest_calls,
+                    and cell.scored >= metric.fewest_calls,
                     unchanged=members.same_by_construction and cell.unchanged,
                     own_margin=members.cohort in own,
                 )

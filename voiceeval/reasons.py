@@ -76,7 +76,7 @@ def people(number: int) -> str:
 
 def fewest(metric: MetricInfo, cell: Tally, min_clusters: int) -> str:
     """``8 speakers``, or ``59 calls`` where those are what is missing."""
-    if cell.counts.clusters >= min_clusters and cell.counts.scored < metric.fewest_calls:
+    if cell.counts.clusters >= min_clusters and cell.scored < metric.fewest_calls:
         return f"{metric.fewest_calls} calls"
     return people(min_clusters)
 

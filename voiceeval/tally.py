@@ -30,6 +30,10 @@ class Tally:
     """What one cell rests on."""
 
     counts: Counts
+    calls: tuple[int, int]
+    """By arm: its calls. With pairs they are the pairs; without, those of which the table says the arm."""
+    scored: int
+    """Compared calls; without pairs, of the arm that has fewer."""
     measurable: bool
     """Whether two rates and a standard error exist: two speakers, and something to score in each arm."""
     unchanged: bool
@@ -72,7 +76,26 @@ def tally(table: PairTable, cohorts: Sequence[CohortRows]) -> Tallies:
     severe = _severe(table, members) if table.metric.yes_no else {}
     clusters, measurable = _enough(sums, members.cells, paired=table.paired)
     unchanged = _unchanged(table, cohorts, sums)
-    return Tallies(_tallies(_counted(table, members), clusters, measurable, unchanged, severe), sums)
+    arms = None if table.paired else _by_arm(table, members)
+    return Tallies(_tallies(_counted(table, members), clusters, measurable, unchanged, severe, arms), sums)
+
+
+def _by_arm(table: PairTable, members: _Memberships) -> tuple[IntArray, IntArray]:
+    """Calls and compared calls of each cell without pairs, by arm: arrays ``(cells, 2)``.
+
+    A call that has neither a value nor a gap of ours or the agent's (0/0) is in none.
+    """
+    value = np.asarray(table.values.reshape(-1, 2, 2).any(axis=2), dtype=np.bool_)
+    there = value | np.asarray(table.gaps.any(axis=2), dtype=np.bool_)
+    compared = value & (table.kind[:, None] == COMPARED)
+    calls, scored = (
+        np.stack(
+            [np.bincount(members.cell[which[members.row, arm]], minlength=members.cells) for arm in (0, 1)],
+            axis=1,
+        )
+        for which in (there, compared)
+    )
+    return calls, scored
 
 
 def _enough(sums: ClusterSums, cells: int, *, paired: bool) -> tuple[IntArray, NDArray[np.bool_]]:
@@ -156,6 +179,7 @@ def _tallies(
     measurable: NDArray[np.bool_],
     unchanged: Sequence[bool],
     severe: Mapping[int, tuple[tuple[str, int], ...]],
+    arms: tuple[IntArray, IntArray] | None,
 ) -> tuple[Tally, ...]:
     kind, bit = counted.kind, counted.bit
     pairs = counted.rows.sum(axis=1)
@@ -165,6 +189,8 @@ def _tallies(
     alone = [counted.of(bit[:, one] & ~bit[:, other]).tolist() for one, other in ((1, 4), (4, 1))]
     lost = counted.of((kind == AGENT_FAILED) & bit[:, 3] & ~bit[:, 0]).tolist()
     one_arm_only = counted.of((kind == NOT_APPLICABLE) & (bit[:, 2] != bit[:, 5])).tolist()
+    calls = np.stack([pairs, pairs], axis=1) if arms is None else arms[0]
+    scored = by_kind[COMPARED] if arms is None else arms[1].min(axis=1).tolist()
     return tuple(
         Tally(
             counts=Counts(
@@ -176,6 +202,8 @@ def _tallies(
                 harness_failed={"baseline": harness[0][i], "candidate": harness[1][i]},
                 not_run=by_kind[NOT_RUN][i],
             ),
+            calls=(int(calls[i, 0]), int(calls[i, 1])),
+            scored=scored[i],
             measurable=bool(measurable[i]),
             unchanged=by_kind[COMPARED][i] > 0 and unchanged[i],
             one_arm_only=one_arm_only[i],
