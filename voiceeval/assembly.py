@@ -195,14 +195,19 @@ def restored(folder: RunFolder, *, metrics: tuple[str, ...] = ()) -> Experiment:
         RunFolderError: An agent has changed since, so that the calls are not its own any more.
     """
     where = f"{folder.path}/manifest.json: config"
-    config = Config.restored(folder.manifest["config"], where=where)
+    config = Config.restored(folder.stated("config"), where=where)
     if metrics:
         config = replace(config, settings=_only(config.settings, metrics))
     stored = noted(folder)
     experiment = build(config, stored=stored.baseline if stored else None).experiment
-    before: Mapping[str, Any] = folder.manifest["comparison"]["arms"]
+    try:
+        comparison = folder.stated("comparison")
+        suite_digest = comparison["suite_digest"]
+        parts = {arm: dict(comparison["arms"][arm]["parts"]) for arm in Arm}
+    except KeyError as lacking:
+        raise RunFolderError(f"{folder.path}/manifest.json: comparison: {lacking}: absent") from None
     for arm, agent in experiment.agents.items():
-        changed = [part for part, was in before[arm]["parts"].items() if agent.parts[part] != was]
+        changed = [part for part, was in parts[arm].items() if agent.parts.get(part) != was]
         if changed:
             raise RunFolderError(
                 f"{folder.path}: the {arm} has changed since this run ({', '.join(changed)}); "
@@ -213,7 +218,7 @@ def restored(folder: RunFolder, *, metrics: tuple[str, ...] = ()) -> Experiment:
         not_comparable=stored.not_comparable if stored else "",
         planned=folder.planned,
         scenarios=folder.scenarios,
-        facts={**experiment.facts, "suite_digest": folder.manifest["comparison"]["suite_digest"]},
+        facts={**experiment.facts, "suite_digest": suite_digest},
     )
     return selected(whole, folder.selected)
 

@@ -76,13 +76,18 @@ class Config:
 
     @classmethod
     def restored(cls, document: Mapping[str, Any], *, where: str) -> Config:
-        """The settings a run was made with."""
-        return cls(
-            settings=validated(document["settings"], Settings, where=where, error=ConfigError),
-            folder=Path(document["folder"]),
-            independent_arms=bool(document["independent_arms"]),
-            today=date.fromisoformat(document["today"]),
-        )
+        """The settings a run was made with; ConfigError, naming ``where``, when the document lacks one."""
+        try:
+            return cls(
+                settings=validated(document["settings"], Settings, where=where, error=ConfigError),
+                folder=Path(document["folder"]),
+                independent_arms=bool(document["independent_arms"]),
+                today=date.fromisoformat(document["today"]),
+            )
+        except KeyError as lacking:
+            raise ConfigError(f"{where}: {lacking}: absent") from None
+        except (TypeError, ValueError) as failure:
+            raise ConfigError(f"{where}: damaged ({type(failure).__name__})") from None
 
     def _agent(self, arm: str, source: str) -> str:
         if not source:

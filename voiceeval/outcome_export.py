@@ -32,7 +32,7 @@ def export(folder: RunFolder, arm: Arm, path: Path, *, metrics: Sequence[str] = 
     Raises:
         InputError: The run is damaged, a metric is unknown, or the file cannot be written.
     """
-    config = Config.restored(folder.manifest["config"], where=f"{folder.path}/manifest.json: config")
+    config = Config.restored(folder.stated("config"), where=f"{folder.path}/manifest.json: config")
     if str(config.folder) not in sys.path:
         sys.path.insert(0, str(config.folder))
     columns = outcome_columns(folder, arm, score_with(tuple(metrics) or config.settings.metrics))

@@ -106,6 +106,13 @@ class RunFolder:
         manifest = self.read("manifest.json", TypeAdapter(dict[str, Any]))
         return dict(manifest)
 
+    def stated(self, name: str) -> Mapping[str, Any]:
+        """A table of the manifest; RunFolderError where it holds none of that name."""
+        found = self.manifest.get(name)
+        if not isinstance(found, dict):
+            raise RunFolderError(f"{self.path}/manifest.json: {name}: absent or no table; the run is damaged")
+        return found
+
     @cached_property
     def planned(self) -> tuple[PlannedCall, ...]:
         """The planned calls, each to be placed on both arms."""

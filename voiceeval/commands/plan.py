@@ -196,9 +196,7 @@ def _as_release(folder: RunFolder, experiment: Experiment, margins: Mapping[str,
     from voiceeval.margins import parse_margins
     from voiceeval.settings import TABLE
 
-    settings = Config.restored(
-        folder.manifest["config"], where=f"{folder.path}/manifest.json: config"
-    ).settings
+    settings = Config.restored(folder.stated("config"), where=f"{folder.path}/manifest.json: config").settings
     release = settings.release
     cohorts = settings.cohorts if release.cohorts is None else release.cohorts
     reported = settings.report_cohorts if release.report_cohorts is None else release.report_cohorts
