@@ -8,6 +8,8 @@ from voice_project import VoiceProject
 
 from voiceeval import __version__
 from voiceeval.cli import main
+from voiceeval.content_files import write_whole
+from voiceeval.run_folder import RunFolder
 
 
 def test_a_run_scored_again_gives_the_same_bytes(
@@ -65,6 +67,79 @@ def test_check_says_what_is_fine_and_what_is_not(
 def test_a_folder_without_a_run_is_said_plainly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"voiceeval: {tmp_path}: no run here: it holds no manifest.json\n"
+
+
+@pytest.mark.parametrize("command", ["report", "export", "plan"])
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [
+        ({}, "manifest.json: config: absent or no table; the run is damaged"),
+        ({"config": {}}, "manifest.json: config: 'settings': absent"),
+    ],
+)
+def test_a_damaged_manifest_is_said_plainly(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    manifest: dict[str, object],
+    message: str,
+) -> None:
+    RunFolder.create(tmp_path / "run", manifest=manifest, planned=(), scenarios={})
+    file = [str(tmp_path / "o.csv")] if command == "export" else []
+    assert main([command, str(tmp_path / "run"), *file]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lacking", ["arms", "suite_digest"])
+def test_a_manifest_without_what_was_compared_is_said_plainly(
+    voice_project: VoiceProject,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    lacking: str,
+) -> None:
+    voice_project.run("--voice-run", "run", "-k", "high-0")
+    path = voice_project.path / "run" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["comparison"][lacking]
+    path.write_text(json.dumps(manifest))
+    monkeypatch.syspath_prepend(voice_project.path)
+    assert main(["report", str(voice_project.path / "run")]) == 2
+    assert f"manifest.json: comparison: '{lacking}': absent" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_to_is_one_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["schema", str(tmp_path / "file")]) == 2
+    assert "file: cannot be read or written (File exists)" in capsys.readouterr().err
+
+
+def test_a_stop_is_no_traceback_and_no_pass(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("voiceeval.commands.schema.run", stop)
+    assert main(["schema", "nowhere"]) == 130
+    assert capsys.readouterr().err == "voiceeval: stopped\n"
+
+
+def test_a_file_that_could_not_be_put_in_place_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_whole(tmp_path / "folder", b"{}")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_suite_file_of_another_name_is_checked_as_a_suite(
+    voice_project: VoiceProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = voice_project.path / "suite"
+    (suite / "some.toml").write_text((suite / "suite.toml").read_text())
+    assert main(["check", str(suite / "some.toml")]) == 0
+    assert "suite 'toy', 2 scenarios, 12 callers: ok" in capsys.readouterr().out
 
 
 def test_schema_writes_a_schema_per_kind_of_file(tmp_path: Path) -> None:

@@ -12,13 +12,23 @@ from voiceeval.errors import InputError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when all is well, 1 when a run may not ship, 2 when the input is wrong."""
+    """Run a command; 0 when all is well, 1 when a run may not ship, 2 for wrong input, 130 when stopped."""
     given = _parser().parse_args(arguments)
     try:
         status: int = given.command(given)
     except InputError as error:
         sys.stderr.write(f"voiceeval: {error}\n")
         return 2
+    except BrokenPipeError:
+        raise
+    except OSError as failure:
+        # Of files that the user named; what is inside a run or a suite has its own messages.
+        where = f"{failure.filename2 or failure.filename}: " if failure.filename else ""
+        sys.stderr.write(f"voiceeval: {where}cannot be read or written ({failure.strerror})\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("voiceeval: stopped\n")
+        return 130
     return status
 
 

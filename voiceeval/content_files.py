@@ -26,11 +26,16 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a kill at any instant, finds all of it or none of it."""
     partial = path.with_name(f".{path.name}.{os.getpid()}-{uuid4().hex[:8]}.tmp")
     try:
-        partial.write_bytes(content)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-    partial.replace(path)
+        try:
+            partial.write_bytes(content)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(content)
+        partial.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
 
 
 class FlacStore:

@@ -188,7 +188,9 @@ def _show(report: ReportInput, console: Console, given: argparse.Namespace) -> N
             files = render_all(report, given.out)
             html, gate = files.html, files.gate
     except OSError as failure:
-        raise ConfigError(f"{failure.filename}: cannot be written ({failure.strerror})") from None
+        raise ConfigError(
+            f"{failure.filename2 or failure.filename}: cannot be written ({failure.strerror})"
+        ) from None
     terminal.render(comparison, console, report_path=html, gate_path=gate)
 
 

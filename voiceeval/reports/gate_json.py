@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from voiceeval.call import Arm
 from voiceeval.cohort import Cohort
+from voiceeval.content_files import write_whole
 from voiceeval.reports.wording import outcome_counts, waived_verdicts
 from voiceeval.score import MetricInfo
 from voiceeval.verdict import (
@@ -63,10 +63,7 @@ def canonical_json(document: Mapping[str, Any]) -> str:
 
 def write(comparison: Comparison, path: Path) -> Path:
     """Write the document at once: a reader sees the old file or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    partial.write_text(canonical_json(gate_document(comparison)), encoding="utf-8", newline="\n")
-    partial.replace(path)
+    write_whole(path, canonical_json(gate_document(comparison)).encode())
     return path
 
 
