@@ -14,7 +14,7 @@ from voice_project import SCENARIO, VoiceProject
 from voiceeval.audio import AudioClip
 from voiceeval.cli import main
 from voiceeval.contamination import CLOSEST_FIRST, Checked, TrainingSet, check
-from voiceeval.errors import InputError
+from voiceeval.errors import InputError, ManifestError
 from voiceeval.normalizers import normalizer_for
 from voiceeval.scenario import CallerTurn
 from voiceeval.scenario_files import Suite, load_suite
@@ -304,3 +304,10 @@ def test_a_comparison_of_nothing_is_no_pass(project: Path, capsys: pytest.Captur
     assert "--fewest-words: given 0; allowed: 1 or more" in capsys.readouterr().err
     name = manifest(project, {"text": "yes"})
     assert main(["contamination", "--training", name, "--fewest-words", "99"]) == 2
+
+
+def test_a_path_that_no_system_has_is_one_message(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"audio": "a\\u0000b"}')
+    with pytest.raises(ManifestError, match="line 1: audio: holds a zero byte"):
+        read_manifest(path)

@@ -224,6 +224,11 @@ def test_an_absent_ledger_is_an_error_and_not_an_empty_one(tmp_path: Path) -> No
     assert not ledger.path.exists()
 
 
+def test_a_folder_is_no_ledger(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="a folder; a ledger is a file"):
+        LookLedger(tmp_path).read()
+
+
 def test_a_full_disk_leaves_the_ledger_as_it_was(ledger: LookLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     looked(ledger)
     before, write = ledger.path.read_bytes(), os.write

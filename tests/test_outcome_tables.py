@@ -222,3 +222,11 @@ def test_json_is_written_without_nan(tmp_path: Path) -> None:
     assert "numerator" not in json.loads(path.read_text())[-8]
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_columns(path, {"value": [float("nan")]})
+
+
+@pytest.mark.parametrize(("name", "place"), [("a.json", ""), ("a.jsonl", ": line 1")])
+def test_a_number_of_thousands_of_digits_is_one_message(tmp_path: Path, name: str, place: str) -> None:
+    path, record = tmp_path / name, '{"call": 1' + 5000 * "0" + "}"
+    path.write_text(f"[{record}]" if name == "a.json" else record)
+    with pytest.raises(TableError, match=f"{name}{place}: not JSON: a number of too many digits"):
+        read_columns(path)

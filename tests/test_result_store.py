@@ -82,6 +82,12 @@ def _put_many(folder: Path, first: int) -> None:
     store.close()
 
 
+def test_a_folder_that_cannot_be_made_is_our_failure(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(HarnessError, match="the result store cannot be opened"):
+        ResultStore(tmp_path / "file")
+
+
 def test_several_processes_put_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     # The ranges overlap: two processes keep the same result under the same key.

@@ -140,6 +140,8 @@ class LookLedger:
         Raises:
             LedgerError: There is no such file, or a line was changed, removed or moved; its number is named.
         """
+        if self.path.is_dir():
+            raise LedgerError(f"{self.path}: a folder; a ledger is a file")
         with self._locked(os.O_RDONLY, fcntl.LOCK_SH) as descriptor:
             return _history(self.path, _content(descriptor))
 

@@ -140,7 +140,7 @@ def _read_json(path: Path) -> RawTable:
         return _json_lines(path, text)
     try:
         records = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as failure:
+    except (ValueError, RecursionError) as failure:
         raise TableError(f"{path}: not JSON: {_json_trouble(failure)}") from None
     return _of_records(path, records, "record", range(1, len(records) + 1))
 
@@ -153,7 +153,7 @@ def _json_lines(path: Path, text: str) -> RawTable:
     found = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     try:  # all at once is several times as fast
         records = json.loads(f"[{','.join(line for _, line in found)}]")
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         records = []
     if len(records) != len(found):
         records = [_record(path, number, line) for number, line in found]
@@ -163,7 +163,7 @@ def _json_lines(path: Path, text: str) -> RawTable:
 def _record(path: Path, number: int, line: str) -> Any:
     try:
         return json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as failure:
+    except (ValueError, RecursionError) as failure:
         raise TableError(
             f"{path}: line {number}: not JSON: {_json_trouble(failure)}; allowed: one object per line, "
             "or an array of objects"
@@ -171,7 +171,9 @@ def _record(path: Path, number: int, line: str) -> Any:
 
 
 def _json_trouble(failure: Exception) -> str:
-    return failure.msg if isinstance(failure, json.JSONDecodeError) else "nested too deeply"
+    if isinstance(failure, json.JSONDecodeError):
+        return failure.msg
+    return "nested too deeply" if isinstance(failure, RecursionError) else "a number of too many digits"
 
 
 def _of_records(path: Path, records: Sequence[Any], unit: str, numbers: Sequence[int]) -> RawTable:

@@ -32,9 +32,9 @@ class ResultStore:
         self.folder = folder
         self.audio = FlacStore(folder / "audio")
         self._pending: dict[str, bytes] = {}
-        folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"results-{LAYOUT}.sqlite"
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             self._database = self._opened()
         except (sqlite3.OperationalError, OSError) as error:
             raise HarnessError(f"{self._path}: the result store cannot be opened: {error}") from error

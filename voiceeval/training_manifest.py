@@ -79,6 +79,8 @@ def _stated(digest: str, where: str) -> tuple[str, ...]:
 
 def _hashed(file: Path, where: str) -> tuple[str, ...]:
     """Digest of the file's bytes, and of its sound where that is a mono recording."""
+    if "\0" in str(file):
+        raise ManifestError(f"{where}: holds a zero byte; allowed: a path")
     try:
         data = file.read_bytes()
     except OSError as failure:
