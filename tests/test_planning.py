@@ -538,3 +538,23 @@ def test_what_is_wrong_with_stated_rates_is_said(tmp_path: Path, old: str, new: 
     with pytest.raises(ConfigError) as raised:
         stated_cells(read_stated(file), [WER, TASK], where="plan.toml")
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("rate", [0.002, 0.01])
+def test_a_stated_share_of_turns_certifies_as_rarely_as_the_gate_does_where_few_turns_are_slow(
+    tmp_path: Path, rate: float
+) -> None:
+    slow = replace(WER, name="slow", yes_no_per_turn=True)
+    file = tmp_path / "plan.toml"
+    file.write_text(
+        f"speakers = 20\ncalls_per_speaker = 6\n[metrics.slow]\nrate = {rate}\n"
+        'words_per_call = 4\nmargin = "+5pp"\n'
+    )
+    (cell,) = stated_cells(read_stated(file), [slow], where="plan.toml")
+    runs, turns = 600, 24
+    wrong = default_rng(1).binomial(turns, rate, (2, runs * 20)).astype(np.float64)
+    n = np.full(runs * 20, float(turns))
+    sums = ClusterSums(wrong[0], n, wrong[1], n, np.repeat(np.arange(runs), 20))
+    found = paired_test(sums, runs, yes_no=True, margin=MarginTerms(1.0, 0.05))
+    certified = np.mean([each.excess_upper < 0 for each in found])
+    assert chance_to_certify(_noise_of(cell), cell.tolerance(), GOAL) == pytest.approx(certified, abs=0.05)

@@ -46,7 +46,7 @@ class StatedMetric(Written):
     margin: Annotated[str, Field(min_length=1)]
     """How much worse is tolerated, such as ``"+2pp"``."""
     words_per_call: Annotated[float, Field(gt=0)] | None = None
-    """Error rates: reference words (or whatever is counted) per call."""
+    """Error rates: reference words (or whatever is counted, such as turns) per call."""
     overdispersion: Annotated[float, Field(ge=1)] = 1.0
     """Error rates: variance of a call's errors over the binomial one, because errors come in bursts."""
     arm_correlation: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -151,6 +151,9 @@ def _noise(metric: MetricInfo, given: StatedMetric, speakers: int, calls: int) -
     elif given.words_per_call is not None:
         own = given.rate * (1 - given.rate) * given.overdispersion / given.words_per_call
         per_call = 2 * own * (1 - given.arm_correlation)
+        if metric.is_proportion:
+            turn = 2 * given.rate * (1 - given.rate) * (1 - given.arm_correlation)
+            differing = _differs(turn, calls * given.words_per_call / given.overdispersion)
     elif given.difference_sd is not None:
         per_call = given.difference_sd**2
         own = per_call / 2
@@ -163,7 +166,7 @@ def _noise(metric: MetricInfo, given: StatedMetric, speakers: int, calls: int) -
         df=speakers - 1.0,
         correlation=between / (between + per_call),
         separable=True,
-        yes_no=metric.yes_no,
+        yes_no=metric.is_proportion,
         fewest_calls=metric.fewest_calls,
         one_outcome=metric.yes_no and calls == 1,
         differing=differing,
@@ -193,7 +196,7 @@ def _check(metric: MetricInfo, given: StatedMetric, key: str) -> None:
         "discordant": ("icc",),
         "difference_sd": (),
     }
-    if metric.unit == "share" and not metric.yes_no and given.difference_sd is not None:
+    if metric.unit == "share" and not metric.is_proportion and given.difference_sd is not None:
         wanted = "difference_sd"
     if getattr(given, wanted) is None:
         raise ConfigError(f"{key}: {wanted} is missing; {_why(wanted)}")
@@ -214,7 +217,7 @@ def _check(metric: MetricInfo, given: StatedMetric, key: str) -> None:
 def _why(wanted: str) -> str:
     return {
         "discordant": "the share of calls that end differently in two runs of the same agent, such as 0.2",
-        "words_per_call": "reference words per call, such as 8",
+        "words_per_call": "reference words per call, such as 8 (of a share of turns: turns per call)",
         "difference_sd": "the standard deviation of one call's difference between the arms",
     }[wanted]
 
