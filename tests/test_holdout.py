@@ -27,7 +27,7 @@ from voiceeval.holdout import refuse_overlap
 from voiceeval.holdout_answer import Rounded
 from voiceeval.look_ledger import Allowance, LookLedger
 from voiceeval.metrics import TimeToFirstAudio, WordErrorRate
-from voiceeval.scenario_files import load_suite
+from voiceeval.scenario_files import Suite, load_suite
 from voiceeval.score import MetricInfo
 from voiceeval.settings import HoldoutSettings
 from voiceeval.vanishing_folder import vanishing_folder
@@ -350,11 +350,26 @@ def test_what_is_not_as_it_should_be_is_refused_before_a_call_and_spends_nothing
     assert (project.ledger.read_bytes() if project.ledger.exists() else b"") == before
 
 
+def test_a_file_of_the_holdout_that_cannot_be_read_is_not_named(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unreadable(_: Path) -> Suite:
+        raise PermissionError(13, "Permission denied", "kept-apart/recordings/quartz-card-opal-low-0.wav")
+
+    monkeypatch.setattr("voiceeval.holdout.load_suite", unreadable)
+    assert project.run() == 2
+    shown = capsys.readouterr().err
+    assert "the holdout suite cannot be loaded" in shown
+    assert_nothing_private(shown)
+
+
 def test_an_answer_with_no_place_to_go_spends_nothing(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert project.run("--json", "gone/answer.json") == 2
     assert "--json: gone/answer.json: no such folder" in capsys.readouterr().err
+    assert project.run("--json", "suite") == 2
+    assert "--json: suite: a folder; allowed: a file's name" in capsys.readouterr().err
     assert project.run("--project", "gone") == 2
     assert "--project: gone: no pyproject.toml there" in capsys.readouterr().err
     assert project.looks() == []

@@ -86,7 +86,7 @@ def committed_suite(config: Config) -> Suite:
         raise ConfigError(f"{TABLE[:-1]}.holdout] suite: nothing at {path}")
     try:
         suite = load_suite(path)
-    except InputError:
+    except (InputError, OSError):
         raise ConfigError(f"{path}: the holdout suite cannot be loaded; {WITHHELD}") from None
     if suite.digest() != settings.digest:
         raise RefusedError(

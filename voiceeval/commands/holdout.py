@@ -84,6 +84,8 @@ def run_look(given: argparse.Namespace) -> int:
     if given.json is not None and not given.json.parent.is_dir():
         # Before the look: one whose answer cannot be written down is spent for nothing.
         raise ConfigError(f"--json: {given.json}: no such folder")
+    if given.json is not None and given.json.is_dir():
+        raise ConfigError(f"--json: {given.json}: a folder; allowed: a file's name")
     options = {name: value for name in ("baseline", "candidate", "policy") if (value := getattr(given, name))}
     console = _console()
     try:
