@@ -151,3 +151,15 @@ def test_a_standard_error_of_zero_has_no_t_test() -> None:
     found: Contrast = clustered_contrast(cluster_sums([1, 1], [1, 1], [5, 5]))
     with pytest.raises(ValueError, match="no t test"):
         t_p_above(found)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.2, 2.0, 5.0])
+def test_a_factor_of_the_baseline_is_a_baseline_so_many_times_as_bad(factor: float) -> None:
+    drawn = some_cells(7, 3, 9)
+    same = drawn._replace(n_candidate=drawn.n_baseline)
+    scaled = clustered_contrast(same, 3, factor=factor, correction="CR2")
+    worse = clustered_contrast(
+        same._replace(x_baseline=factor * same.x_baseline), 3, factor=1.0, correction="CR2"
+    )
+    for one, other in ((scaled.estimate, worse.estimate), (scaled.se, worse.se), (scaled.df, worse.df)):
+        assert one == pytest.approx(other, rel=1e-12)

@@ -113,3 +113,9 @@ def test_clusters_needed_follow_the_margin() -> None:
     assert measured(sums).clusters_needed == 0
     clean = cluster_sums([0] * 8, [0] * 8, [1] * 8)
     assert measured(clean, yes_no=True, margin=MarginTerms(1.0, 0.05)).clusters_needed == 52
+
+
+@pytest.mark.parametrize(("n_b", "n_c"), [(200, 50), (50, 200)])
+def test_a_clean_cell_is_bounded_by_one_error_in_the_arm_that_has_less_to_score(n_b: int, n_c: int) -> None:
+    result = measured(cluster_sums([0] * 12, [0] * 12, [n_b] * 12, [n_c] * 12))
+    assert result.upper == -result.lower == pytest.approx(float(undiscordant_half_width(12)) / 50)
