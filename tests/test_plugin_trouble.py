@@ -127,3 +127,22 @@ def test_bad_settings_give_one_clear_message(
     result = voice_project.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: {message}"])
+
+
+def test_an_interrupted_run_without_a_cache_keeps_no_results(voice_project: VoiceProject) -> None:
+    result = voice_project.run(
+        "--voice-run", "run", "--voice-candidate", "toy_agent:interrupted", "--voice-no-cache"
+    )
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert list((voice_project.path / "run" / "calls").iterdir())
+    assert not (voice_project.path / "run" / "kept").exists()
+
+
+def test_two_calls_of_one_name_are_refused_and_none_is_left_out(voice_project: VoiceProject) -> None:
+    suite = voice_project.path / "suite"
+    (suite / "lines.toml").write_text('[[lines]]\nid = "phone"\n[[lines]]\nid = "a-phone"\n')
+    callers = (suite / "callers.toml").read_text()
+    (suite / "callers.toml").write_text(callers.replace('id = "low-1"', 'id = "low-0-a"'))
+    result = voice_project.run("--voice-run", "run")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*two calls are named *low-0-a-phone*give a caller or a line another id"])

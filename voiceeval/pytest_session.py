@@ -165,6 +165,8 @@ class VoiceSession:
             raise
         finally:
             self._stop()
+            if self._worker_input is None and not self._assembled.config.keep_results:
+                shutil.rmtree(self._store(), ignore_errors=True)
             if self._worker_input is None and self._experiment().partial:
                 self._folder.select(self._experiment().planned)
         if self._worker_input is None:
@@ -263,8 +265,6 @@ class VoiceSession:
         missing = sum(not self._folder.has(key) for key in self._selected.values())
         if missing and not experiment.not_comparable and not self._why_not_judged:
             self._why_not_judged = f"the run stopped before every call was made ({missing} missing)"
-        if not self._assembled.config.keep_results:
-            shutil.rmtree(self._store(), ignore_errors=True)
         if self._why_not_judged:
             session.testsfailed += 1
             return
@@ -360,7 +360,17 @@ class VoiceSession:
 
     def _named_keys(self) -> dict[str, CallKey]:
         experiment = self._assembled.experiment
-        return {call_name(key): key for key in to_place(experiment, experiment.planned)}
+        named: dict[str, CallKey] = {}
+        for key in to_place(experiment, experiment.planned):
+            other = named.setdefault(call_name(key), key)
+            if other is not key:
+                # The selection goes by names: one of the two calls would be left out without a word.
+                raise ConfigError(
+                    f"two calls are named {call_name(key)!r}: of caller {other.caller!r} on line "
+                    f"{other.line!r}, and of caller {key.caller!r} on line {key.line!r}; give a caller or a "
+                    "line another id"
+                )
+        return named
 
     def _select(self, names: Iterable[str]) -> None:
         self._selected.update({name: self._keys[name] for name in names if name in self._keys})
