@@ -660,3 +660,22 @@ def test_a_tail_gates_by_the_calls_of_the_arm_that_has_fewer() -> None:
     assert "too few calls" in few.flags
     enough = overall(compared(many_times(slow[0], 4), slow[1][:60], "slow_replies=+30pp", paired=False))
     assert "too few calls" not in enough.flags
+
+
+def test_an_unpaired_cohort_that_a_metric_applies_to_in_neither_arm_only_reports() -> None:
+    gone = {"numerator": None, "denominator": None, "gap": str(Gap.NOT_APPLICABLE)}
+    sides = [
+        [{**row, "line": "quiet"} for row in rows]
+        + [{**row, **gone, "line": "loud", "call": f"{row['call']}-loud"} for row in rows]
+        for rows in unpaired_sides(9)
+    ]
+    by_name = {
+        v.cohort.name: v for v in compared(sides[0], sides[1], paired=False, cohorts=("line",)).verdicts
+    }
+    assert not by_name["line=loud"].gating
+    assert "applicable in one arm only" not in by_name["line=loud"].flags
+    # Where it does apply to the baseline's calls, the candidate has made itself inapplicable.
+    sides[0] = [{**row, "line": "loud"} for row in unpaired_sides(9)[0]]
+    lost = {v.cohort.name: v for v in compared(sides[0], sides[1], paired=False, cohorts=("line",)).verdicts}
+    assert lost["line=loud"].gating
+    assert "applicable in one arm only" in lost["line=loud"].flags

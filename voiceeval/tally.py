@@ -191,6 +191,10 @@ def _tallies(
     one_arm_only = counted.of((kind == NOT_APPLICABLE) & (bit[:, 2] != bit[:, 5])).tolist()
     calls = np.stack([pairs, pairs], axis=1) if arms is None else arms[0]
     scored = by_kind[COMPARED] if arms is None else arms[1].min(axis=1).tolist()
+    if arms is not None:
+        # A call without a partner says nothing of the other arm: it takes calls of both to apply to neither.
+        neither = (pairs == by_kind[NOT_APPLICABLE]) & (calls.min(axis=1) > 0)
+        one_arm_only = np.where(neither, 0, one_arm_only).tolist()
     return tuple(
         Tally(
             counts=Counts(
