@@ -494,6 +494,8 @@ def test_an_expected_tag_that_no_column_has_is_refused(tmp_path: Path) -> None:
     baseline, candidate = two_arms(11)
     with pytest.raises(ConfigError, match=r"expect: no tag column is named 'acent'.*'accent'"):
         compare_tables(table(baseline), table(candidate), table_gate(path, Given(), today=TODAY))
+    other = table_gate(path, Given(cohorts=["accent"]), today=TODAY)
+    assert not compare_tables(table(baseline), table(candidate), other).failed
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,8 @@ def table_gate(settings: Path | None, given: Given, *, today: date) -> TableGate
         metrics=metrics,
         cohorts=cohorts,
         report_cohorts=reported,
-        expect=tuple(found.expect),
+        # Cohorts of the command line stand in for the settings', and with them what those expect.
+        expect=() if given.cohorts else tuple(found.expect),
         paired=given.paired,
         standardise=_tags(given.standardise, key="--standardise"),
         waivers=waivers(found),
