@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,3 +139,9 @@ def test_unchanged_means_that_not_one_pair_differs_in_anything(sides: Sides, unc
 
 def test_nothing_compared_is_not_unchanged() -> None:
     assert not tally_of(WER, (ABSENT, ABSENT)).unchanged
+
+
+def test_a_failed_call_has_no_price_either() -> None:
+    price = replace(LATENCY, name="price", unit="currency")
+    assert totals(price, ((0.1, 1), AGENT), ((0.1, 1), (0.2, 1))) == (0.1, 1, 0.2, 1)
+    assert tally_of(price, ((0.1, 1), AGENT)).lost_by_candidate == 1

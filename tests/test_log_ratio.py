@@ -108,3 +108,9 @@ def test_swapping_the_arms_turns_the_factor_around() -> None:
     assert (worse.outcome, better.outcome) == (Outcome.REGRESSED, Outcome.IMPROVED)
     there, back = (estimate_of(v).candidate / estimate_of(v).baseline for v in (worse, better))
     assert there * back == pytest.approx(1)
+
+
+def test_a_margin_in_percent_is_a_factor_and_not_a_difference_of_logarithms() -> None:
+    # 45 % slower is beyond +40 %, and log 1.45 is below 0.40.
+    (verdict,) = gate({"latency": "+40%"}).judge([latencies(1.45)])
+    assert verdict.outcome is Outcome.REGRESSED
