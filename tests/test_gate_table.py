@@ -225,3 +225,23 @@ def test_turns_of_which_none_differs_are_bounded_by_their_speakers_and_not_by_th
     estimate = estimate_of(judge_one(same, "+5pp"))
     # Tango with n = 12 speakers, z²/(12 + z²), whatever the 2,400 turns.
     assert estimate.interval.upper == pytest.approx(0.184, abs=0.001)
+
+
+def test_calls_that_the_candidate_made_inapplicable_leave_nothing_certified() -> None:
+    good: Sides = ((4, 20), (1, 20))
+    hidden: Sides = ((1, 20), ABSENT)
+    calls: list[list[Sides]] = [[good, good, hidden] for _ in range(12)]
+    verdict = judge_one(sample(WER, calls), "+5pp")
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "applicable in one arm only" in verdict.flags
+    assert "applicable in one arm only and left out: 12 pairs" in verdict.reason
+    once: list[list[Sides]] = [[good, good, hidden if g == 0 else good] for g in range(12)]
+    assert judge_one(sample(WER, once), "+5pp").outcome is Outcome.IMPROVED
+
+
+def test_a_crash_is_never_better_than_the_errors_of_the_other_arm() -> None:
+    # Twelve errors of ten words, and three words heard where nothing was said.
+    loud: list[list[Sides]] = [[((12, 10), AGENT), ((3, 0), AGENT)] for _ in range(12)]
+    estimate = estimate_of(judge_one(sample(WER, loud), "+5pp"))
+    assert estimate.difference == 0
+    assert judge_one(sample(WER, loud), "+5pp").outcome is not Outcome.IMPROVED

@@ -116,6 +116,19 @@ def test_a_vanished_cohort(voice_project: VoiceProject) -> None:
     assert_not_green(voice_project, result)
 
 
+def test_a_value_that_vanished_is_missed_although_nothing_is_sliced_by_it(
+    voice_project: VoiceProject,
+) -> None:
+    voice_project.settings(
+        ('cohorts = [[], ["accent"]]', "cohorts = [[]]"),
+        ("min_clusters = 5", 'min_clusters = 5\nexpect = { accent = ["low", "high", "gone"] }'),
+    )
+    result = voice_project.run("--voice-run=run")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    invalid = {name for name, outcome in voice_project.outcomes().items() if outcome == "invalid"}
+    assert invalid == {"wer[accent=gone]", "task_completion[accent=gone]"}
+
+
 def test_an_expired_cohort_margin(voice_project: VoiceProject) -> None:
     own = 'metric = "wer", cohort = { accent = "high" }, margin = "+90pp", reason = "known", '
     with_setting(voice_project, f"cohort_margins = [{{ {own} until = {LONG_AGO} }}]")

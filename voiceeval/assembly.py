@@ -22,9 +22,10 @@ from voiceeval.experiment import Experiment, Judged, Placer, Slicing, cohorts_of
 from voiceeval.gate import CohortGate
 from voiceeval.gate_settings import (
     check_named_cells,
+    check_release,
     expected_cohorts,
+    gate_of,
     margins,
-    own_margins,
     waivers,
 )
 from voiceeval.kept import KeptStages
@@ -80,13 +81,14 @@ def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) ->
     repeated = repeat_metrics(settings.trials, settings.pass_k, scored={info.name for info in infos})
     held = margins(settings, [*infos, *repeated])
     matrix = suite.matrix if settings.matrix == "suite" else settings.matrix
+    planned = plan(suite, matrix=matrix, trials=settings.trials)
     if stored is None and config.stored_baseline and not config.independent_arms:
         stored = open_stored(config.stored_baseline)
     baseline = stored.agent if stored else load_agent(config.baseline)
     experiment = Experiment(
         scenarios=suite.scenarios,
         agents={Arm.BASELINE: baseline, Arm.CANDIDATE: load_agent(config.candidate)},
-        planned=plan(suite, matrix=matrix, trials=settings.trials),
+        planned=planned,
         seed=settings.seed,
         independent_arms=config.independent_arms,
         metrics=metrics,
@@ -95,16 +97,7 @@ def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) ->
             for listed, gates in ((settings.cohorts, True), (settings.report_cohorts, False))
             for tags in dict.fromkeys(listed)
         ),
-        gate=CohortGate(
-            held,
-            policy=settings.policy,
-            alpha=settings.alpha,
-            min_clusters=settings.min_clusters,
-            declared=expected_cohorts(settings),
-            own_margins=own_margins(settings),
-            today=config.today,
-            undecided_blocks=settings.inconclusive == "policy",
-        ),
+        gate=gate_of(settings, held, [call.tags for call in planned], today=config.today),
         reference=_reference(config),
         policy=settings.policy,
         waivers=() if config.independent_arms else waivers(settings),
@@ -113,19 +106,7 @@ def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) ->
         pass_k=settings.pass_k,
         min_clusters=settings.min_clusters,
         explore_depth=settings.explore_depth,
-        facts={
-            "suite": suite.name,
-            "suite_digest": suite.digest(),
-            "matrix": matrix,
-            "trials": settings.trials,
-            "alpha": settings.alpha,
-            "min_clusters": settings.min_clusters,
-            "margins": {name: margin.written for name, margin in sorted(held.items())},
-            "cohort_margins": [entry.model_dump(mode="json") for entry in settings.cohort_margins],
-            "expect": {tag: list(values) for tag, values in sorted(settings.expect.items())},
-            "cohorts": [list(tags) for tags in settings.cohorts],
-            "report_cohorts": [list(tags) for tags in settings.report_cohorts],
-        },
+        facts=_facts(settings, suite, matrix=matrix, margins={name: m.written for name, m in held.items()}),
     )
     _check_cohorts(config, experiment)
     if stored:
@@ -137,6 +118,23 @@ def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) ->
         voices=_voices(config, suite),
         stored=stored,
     )
+
+
+def _facts(settings: Settings, suite: Suite, *, matrix: str, margins: Mapping[str, str]) -> dict[str, Any]:
+    """What else describes a run, for its manifest."""
+    return {
+        "suite": suite.name,
+        "suite_digest": suite.digest(),
+        "matrix": matrix,
+        "trials": settings.trials,
+        "alpha": settings.alpha,
+        "min_clusters": settings.min_clusters,
+        "margins": dict(sorted(margins.items())),
+        "cohort_margins": [entry.model_dump(mode="json") for entry in settings.cohort_margins],
+        "expect": {tag: list(values) for tag, values in sorted(settings.expect.items())},
+        "cohorts": [list(tags) for tags in settings.cohorts],
+        "report_cohorts": [list(tags) for tags in settings.report_cohorts],
+    }
 
 
 def score_with(named: tuple[str | Part, ...]) -> tuple[Metric, ...]:
@@ -277,9 +275,11 @@ def _check_cohorts(config: Config, experiment: Experiment) -> None:
     if not config.settings.cohorts:
         raise ConfigError(f"{TABLE} cohorts: empty, so that nothing could fail; [[]] is everyone together")
     gating = [cohort for cohort, gates, _ in cohorts_of(experiment) if gates]
+    tags = {tag for call in experiment.planned for tag in call.tags}
     check_named_cells(
         config.settings,
         judged_metrics(experiment),
         [*gating, *expected_cohorts(config.settings)],
-        {tag for call in experiment.planned for tag in call.tags},
+        tags,
     )
+    check_release(config.settings, [metric.info for metric in experiment.metrics], tags)

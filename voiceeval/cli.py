@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -12,7 +13,12 @@ from voiceeval.errors import InputError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; 0 when all is well, 1 when a run may not ship, 2 for wrong input, 130 when stopped."""
+    """Run a command.
+
+    Returns:
+        0 when all is well, 1 when a run may not ship, 2 for wrong input, 130 when stopped, and 141 when
+        whoever read the output went away.
+    """
     given = _parser().parse_args(arguments)
     try:
         status: int = given.command(given)
@@ -20,11 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"voiceeval: {error}\n")
         return 2
     except BrokenPipeError:
-        raise
+        # Whoever read our output has gone, as `head` does; Python must not complain of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as failure:
         # Of files that the user named; what is inside a run or a suite has its own messages.
         where = f"{failure.filename2 or failure.filename}: " if failure.filename else ""
-        sys.stderr.write(f"voiceeval: {where}cannot be read or written ({failure.strerror})\n")
+        sys.stderr.write(f"voiceeval: {where}cannot be read or written ({failure.strerror or failure})\n")
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("voiceeval: stopped\n")

@@ -8,7 +8,8 @@ The first rule that holds wins:
 ``regressed``     Holm-adjusted p below alpha and the point estimate above the margin; or a critical
                   scenario lost altogether
 ``improved``      upper bound below 0
-``passed``        upper bound below the margin; or unchanged by construction
+``passed``        upper bound below the margin; or unchanged by construction; neither of them where many
+                  pairs were left out because the metric applied to one arm only
 ``inconclusive``  everything else: too little data is never a pass
 ================  ==================================================================================
 
@@ -55,6 +56,9 @@ class Finding:
     """Enough speakers, and for quantiles enough calls, to gate."""
     unchanged: bool
     """No difference was possible, and none was seen."""
+    lopsided: bool = False
+    """More pairs than the cap allows were left out because the metric applied to one arm only: an agent can
+    make itself inapplicable, and what is left proves nothing good."""
     own_margin: bool = False
     """The margin is this cohort's own and not the metric's."""
     p_adjusted: float = 1.0
@@ -70,8 +74,9 @@ def decide(finding: Finding, *, alpha: float) -> tuple[Outcome, tuple[str, ...]]
     result = finding.result if finding.enough else None
     severe = finding.gating and bool(finding.tally.severe)
     regressed = finding.tested and finding.p_adjusted < alpha and result is not None and result.excess > 0
-    improved = result is not None and result.upper < 0
+    improved = result is not None and result.upper < 0 and not finding.lopsided
     certified = finding.margin is not None and result is not None and result.excess_upper < 0
+    certified = certified and not finding.lopsided
     worse = result is not None and result.lower > 0
     rules: tuple[tuple[bool, Outcome, tuple[str, ...]], ...] = (
         (bool(finding.invalid), Outcome.INVALID, ()),
@@ -219,7 +224,7 @@ def _why_inconclusive(finding: Finding) -> tuple[str, ...]:
     if finding.result is None or not finding.enough:
         few_calls = finding.tally.scored < finding.metric.fewest_calls
         return ("underpowered", "too few calls" if few_calls else "too few speakers")
-    if finding.margin is None:
+    if finding.margin is None or finding.lopsided:
         return ()
     few = finding.result.clusters_needed > finding.result.clusters
     return ("underpowered",) if few else ("borderline",)

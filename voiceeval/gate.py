@@ -188,6 +188,8 @@ class CohortGate:
                     and counts.clusters >= self.min_clusters
                     and cell.scored >= metric.fewest_calls,
                     unchanged=members.same_by_construction and cell.unchanged,
+                    lopsided=table.paired
+                    and cell.one_arm_only > max(1, int(self.harness_failure_cap * counts.pairs)),
                     own_margin=members.cohort in own,
                 )
             )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from itertools import product
 
 from voiceeval.cohort import Cohort
 from voiceeval.errors import ConfigError, unknown_name
+from voiceeval.gate import CohortGate
 from voiceeval.margins import Margin, OwnMargin
+from voiceeval.repeats import repeat_metrics
 from voiceeval.score import MetricInfo
 from voiceeval.settings import TABLE, Settings
 from voiceeval.verdict import Waiver
@@ -22,8 +25,15 @@ DEFAULT_MARGINS: Mapping[str, str] = {
 """Tolerated where a project sets no margins of its own."""
 
 
-def margins(settings: Settings, metrics: Iterable[MetricInfo]) -> dict[str, Margin]:
+def margins(
+    settings: Settings, metrics: Iterable[MetricInfo], *, table: str = f"{TABLE} "
+) -> dict[str, Margin]:
     """The margins by metric, checked before any call is placed for them.
+
+    Args:
+        settings: as they hold for the run.
+        metrics: everything that gets a verdict.
+        table: where they are written, for messages.
 
     Raises:
         ConfigError: an unknown metric, an unreadable margin or one in another unit, or no margin at all.
@@ -34,13 +44,13 @@ def margins(settings: Settings, metrics: Iterable[MetricInfo]) -> dict[str, Marg
     }
     found = {}
     for name, text in written.items():
-        key = f"{TABLE} margins.{name}"
+        key = f"{table}margins.{name}"
         if name not in infos:
             raise ConfigError(f"{key}: {unknown_name('scored metric', name, infos)}")
         found[name] = Margin.parse(text, key=key)
         found[name].check(infos[name], key=key)
     if not found and not settings.cohort_margins:
-        raise ConfigError(f"{TABLE} margins: none of the scored metrics has one, so that nothing could fail")
+        raise ConfigError(f"{table}margins: none of the scored metrics has one, so that nothing could fail")
     return found
 
 
@@ -89,6 +99,53 @@ def expected_cohorts(settings: Settings) -> tuple[Cohort, ...]:
     )
 
 
+def vanished_values(settings: Settings, calls: Iterable[Mapping[str, str]]) -> tuple[Cohort, ...]:
+    """Expected values that no call has, as cohorts, whether or not their tag is sliced by.
+
+    Args:
+        settings: as they hold for the run.
+        calls: the tags of every call.
+    """
+    there: dict[str, set[str]] = {tag: set() for tag in settings.expect}
+    for tags in calls:
+        for tag, values in there.items():
+            values.add(tags.get(tag, ""))
+    return tuple(
+        Cohort.of({tag: value})
+        for tag, expected in settings.expect.items()
+        for value in expected
+        if value not in there[tag]
+    )
+
+
+def gate_of(
+    settings: Settings, held: Mapping[str, Margin], calls: Sequence[Mapping[str, str]], *, today: date
+) -> CohortGate:
+    """The gate of a run.
+
+    Args:
+        settings: as they hold for the run.
+        held: the margins by metric.
+        calls: the tags of every planned call.
+        today: against which margins of single cohorts expire.
+
+    Raises:
+        ConfigError: a setting that no gate can have, or an unreadable margin.
+    """
+    missing = (*expected_cohorts(settings), *vanished_values(settings, calls))
+    return CohortGate(
+        held,
+        policy=settings.policy,
+        alpha=settings.alpha,
+        level=1 - 2 * settings.alpha,
+        min_clusters=settings.min_clusters,
+        declared=tuple(dict.fromkeys(missing)),
+        own_margins=own_margins(settings),
+        today=today,
+        undecided_blocks=settings.inconclusive == "policy",
+    )
+
+
 def check_named_cells(
     settings: Settings, metrics: Iterable[str], cohorts: Sequence[Cohort], tags: Iterable[str]
 ) -> None:
@@ -125,3 +182,29 @@ def check_named_cells(
             near = difflib.get_close_matches(given, sorted(names), n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
             raise ConfigError(f"{TABLE} {entry}.cohort: no gating cohort is {given}.{hint}")
+
+
+def check_release(settings: Settings, metrics: Sequence[MetricInfo], tags: Iterable[str]) -> None:
+    """Whether a release could be judged by its settings: nobody should learn of a slip on the day of one.
+
+    Args:
+        settings: whatever the policy of the run.
+        metrics: those that are scored.
+        tags: of the planned calls.
+
+    Raises:
+        ConfigError: an unknown metric or tag, or an unreadable margin; the message names the key.
+    """
+    release, known = settings.release, sorted(tags)
+    for key in ("cohorts", "report_cohorts"):
+        for tag in (tag for slicing in getattr(release, key) or () for tag in slicing):
+            if tag not in known:
+                raise ConfigError(f"{TABLE} release.{key}: {unknown_name('cohort tag', tag, known)}")
+    if release.margins is not None:
+        trials = release.trials or settings.trials
+        repeated = repeat_metrics(trials, (), scored={info.name for info in metrics})
+        margins(
+            settings.model_copy(update={"margins": release.margins}),
+            [*metrics, *repeated],
+            table=f"{TABLE} release.",
+        )

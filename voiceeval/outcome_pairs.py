@@ -191,9 +191,9 @@ def _classified(b: _Side, c: _Side, metric: MetricInfo) -> tuple[IntArray, Float
         kind[failed[0] | failed[1]] = AGENT_FAILED
     else:
         both = failed[0] & failed[1]
-        for alone, mine, other in ((failed[0] & ~both, (0, 1), c.n), (failed[1] & ~both, (2, 3), b.n)):
-            for column in mine:
-                values[alone, column] = other[alone]
+        for alone, (x, n), other in ((failed[0] & ~both, (0, 1), c), (failed[1] & ~both, (2, 3), b)):
+            values[alone, x] = np.maximum(other.x, other.n)[alone]
+            values[alone, n] = other.n[alone]
         if metric.yes_no:
             values[both] = 1.0
         else:

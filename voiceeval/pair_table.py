@@ -6,10 +6,12 @@ a pair with …                        is …
 ``NOT_RUN`` on a side                not compared; the cell is INVALID
 ``HARNESS_FAILED`` on a side         left out on both sides, counted and capped
 ``NOT_APPLICABLE`` on a side         left out on both sides and counted; if the other side had a score, the
-                                     verdict says so, because an agent can make itself inapplicable
+                                     verdict says so, and many of them leave nothing certified, because an
+                                     agent can make itself inapplicable
 nothing to score on either side      the same (no words, no entities: 0/0)
 ``AGENT_FAILED`` on one side         for shares counted in full: everything wrong, of the other side's
-                                     denominator; for other units left out, counted and capped
+                                     denominator, and no fewer than the other side's errors; for other
+                                     units left out, counted and capped
 ``AGENT_FAILED`` on both sides       for yes/no metrics a failure of both; otherwise left out and counted
 a score on both sides                compared
 ===================================  ==================================================================
@@ -188,9 +190,9 @@ def row_of(pair: Pair, metric: MetricInfo, *, log_scale: bool = False) -> Row:
     if len(gaps) == 2:
         return Row(COMPARED, 1.0, 1.0, 1.0, 1.0) if metric.yes_no else Row(AGENT_FAILED)
     if isinstance(pair.baseline, NotScored):
-        baseline = Ratio(candidate.denominator, candidate.denominator)
+        baseline = _all_wrong(candidate)
     if isinstance(pair.candidate, NotScored):
-        candidate = Ratio(baseline.denominator, baseline.denominator)
+        candidate = _all_wrong(baseline)
     row = (baseline.numerator, baseline.denominator, candidate.numerator, candidate.denominator)
     return Row(COMPARED, *row) if any(row) else Row(NOT_APPLICABLE)
 
@@ -206,6 +208,11 @@ def _oriented(score: Score, metric: MetricInfo, *, log_scale: bool) -> Ratio:
     if metric.direction is Direction.LOWER_IS_BETTER:
         return Ratio(x, n)
     return Ratio(n - x if metric.unit == "share" else -x, n)
+
+
+def _all_wrong(other: Ratio) -> Ratio:
+    """A crash, beside what the other arm did with the call: never better than that, insertions included."""
+    return Ratio(max(other.numerator, other.denominator), other.denominator)
 
 
 def _weighted_log(observation: Ratio) -> float:
