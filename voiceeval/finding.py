@@ -3,8 +3,9 @@
 The first rule that holds wins:
 
 ================  ==================================================================================
-``invalid``       planned pairs not run, a declared cohort without pairs, harness failures over the cap or
-                  unequal between the arms, a relative margin on next to nothing
+``invalid``       arms that are not comparable, planned pairs not run, a declared cohort without pairs,
+                  harness failures over the cap or unequal between the arms, the candidate's crashes leaving
+                  an average, a margin of its own that ran out, a relative margin on next to nothing
 ``regressed``     Holm-adjusted p below alpha and the point estimate above the margin; or a critical
                   scenario lost altogether
 ``improved``      upper bound below 0
