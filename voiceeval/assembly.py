@@ -24,6 +24,7 @@ from voiceeval.gate_settings import (
     check_named_cells,
     check_release,
     expected_cohorts,
+    facts_of_the_gate,
     gate_of,
     margins,
     waivers,
@@ -106,7 +107,14 @@ def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) ->
         pass_k=settings.pass_k,
         min_clusters=settings.min_clusters,
         explore_depth=settings.explore_depth,
-        facts=_facts(settings, suite, matrix=matrix, margins={name: m.written for name, m in held.items()}),
+        facts={
+            "suite": suite.name,
+            "suite_digest": suite.digest(),
+            "matrix": matrix,
+            "trials": settings.trials,
+            "alpha": settings.alpha,
+            **facts_of_the_gate(settings, held),
+        },
     )
     _check_cohorts(config, experiment)
     if stored:
@@ -118,23 +126,6 @@ def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) ->
         voices=_voices(config, suite),
         stored=stored,
     )
-
-
-def _facts(settings: Settings, suite: Suite, *, matrix: str, margins: Mapping[str, str]) -> dict[str, Any]:
-    """What else describes a run, for its manifest."""
-    return {
-        "suite": suite.name,
-        "suite_digest": suite.digest(),
-        "matrix": matrix,
-        "trials": settings.trials,
-        "alpha": settings.alpha,
-        "min_clusters": settings.min_clusters,
-        "margins": dict(sorted(margins.items())),
-        "cohort_margins": [entry.model_dump(mode="json") for entry in settings.cohort_margins],
-        "expect": {tag: list(values) for tag, values in sorted(settings.expect.items())},
-        "cohorts": [list(tags) for tags in settings.cohorts],
-        "report_cohorts": [list(tags) for tags in settings.report_cohorts],
-    }
 
 
 def score_with(named: tuple[str | Part, ...]) -> tuple[Metric, ...]:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from voiceeval.config import project_table
 from voiceeval.errors import ConfigError, unknown_name
 from voiceeval.gate import CohortGate
-from voiceeval.gate_settings import expected_cohorts, own_margins, waivers
+from voiceeval.gate_settings import expected_cohorts, facts_of_the_gate, own_margins, waivers
 from voiceeval.margins import Margin
 from voiceeval.metrics import BUNDLED
 from voiceeval.scenario import Written
@@ -108,45 +108,16 @@ def table_gate(settings: Path | None, given: Given, *, today: date) -> TableGate
         **declared,
         **_declared_options(given.metrics),
     }
-    alpha, level = _levels(found.alpha, looks=given.looks, look=given.look)
     if given.standardise and given.paired:
         raise ConfigError("--standardise: paired calls are of one mix already; allowed: with --unpaired")
-    cohorts = tuple(
-        dict.fromkeys(
-            [
-                (),
-                *_slicings(
-                    given.cohorts,
-                    found.cohorts,
-                    key="--cohort",
-                    told="cohorts" in found.model_fields_set,
-                ),
-            ]
-        )
-    )
-    reported = _slicings(
-        given.report_cohorts,
-        found.report_cohorts,
-        key="--report-cohort",
-        told="report_cohorts" in found.model_fields_set and not given.cohorts,
-    )
-    found = found.model_copy(update={"cohorts": cohorts, "report_cohorts": reported})
+    found = found.model_copy(update=_cohorts(found, given))
     margins = _margins(given.margins, found, metrics, where)
+    gate = _gate(found, given, margins, today=today)
     return TableGate(
-        gate=CohortGate(
-            margins,
-            policy=found.policy,
-            alpha=alpha,
-            level=level,
-            min_clusters=found.min_clusters,
-            own_margins=own_margins(found),
-            declared=expected_cohorts(found),
-            today=today,
-            undecided_blocks=found.inconclusive != "allow",
-        ),
+        gate=gate,
         metrics=metrics,
-        cohorts=cohorts,
-        report_cohorts=reported,
+        cohorts=found.cohorts,
+        report_cohorts=found.report_cohorts,
         # Cohorts of the command line stand in for the settings', and with them what those expect.
         expect=() if given.cohorts else tuple(found.expect),
         paired=given.paired,
@@ -158,14 +129,37 @@ def table_gate(settings: Path | None, given: Given, *, today: date) -> TableGate
             "alpha": found.alpha,
             "looks": given.looks,
             "look": given.look,
-            "alpha_of_this_look": alpha,
-            "min_clusters": found.min_clusters,
-            "margins": {name: margin.written for name, margin in sorted(margins.items())},
-            "cohort_margins": [entry.model_dump(mode="json") for entry in found.cohort_margins],
-            "expect": {tag: list(values) for tag, values in sorted(found.expect.items())},
-            "cohorts": [list(tags) for tags in cohorts],
-            "report_cohorts": [list(tags) for tags in reported],
+            "alpha_of_this_look": gate.alpha,
+            **facts_of_the_gate(found, margins),
         },
+    )
+
+
+def _cohorts(found: Settings, given: Given) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """The slicings by setting; everyone together always gates."""
+    told = found.model_fields_set
+    gating = _slicings(given.cohorts, found.cohorts, key="--cohort", told="cohorts" in told)
+    reported = _slicings(
+        given.report_cohorts,
+        found.report_cohorts,
+        key="--report-cohort",
+        told="report_cohorts" in told and not given.cohorts,
+    )
+    return {"cohorts": tuple(dict.fromkeys([(), *gating])), "report_cohorts": tuple(reported)}
+
+
+def _gate(found: Settings, given: Given, margins: Mapping[str, Margin], *, today: date) -> CohortGate:
+    alpha, level = _levels(found.alpha, looks=given.looks, look=given.look)
+    return CohortGate(
+        margins,
+        policy=found.policy,
+        alpha=alpha,
+        level=level,
+        min_clusters=found.min_clusters,
+        own_margins=own_margins(found),
+        declared=expected_cohorts(found),
+        today=today,
+        undecided_blocks=found.inconclusive != "allow",
     )
 
 

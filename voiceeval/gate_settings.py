@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from itertools import product
+from typing import Any
 
 from voiceeval.cohort import Cohort
 from voiceeval.errors import ConfigError, unknown_name
@@ -144,6 +145,18 @@ def gate_of(
         today=today,
         undecided_blocks=settings.inconclusive == "policy",
     )
+
+
+def facts_of_the_gate(settings: Settings, held: Mapping[str, Margin]) -> dict[str, Any]:
+    """What a run's manifest says of its gate; level and policy apart."""
+    return {
+        "min_clusters": settings.min_clusters,
+        "margins": {name: margin.written for name, margin in sorted(held.items())},
+        "cohort_margins": [entry.model_dump(mode="json") for entry in settings.cohort_margins],
+        "expect": {tag: list(values) for tag, values in sorted(settings.expect.items())},
+        "cohorts": [list(tags) for tags in settings.cohorts],
+        "report_cohorts": [list(tags) for tags in settings.report_cohorts],
+    }
 
 
 def check_named_cells(

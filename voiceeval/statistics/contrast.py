@@ -95,7 +95,7 @@ def clustered_contrast(
     >>> round(float(found.estimate[0]), 3), round(float(found.se[0]), 7)
     (0.1, 0.0866025)
     """
-    _check(sums)
+    check_sums(sums)
     x_b, n_b, x_c, n_c, cell = sums
     clusters = np.bincount(cell, minlength=cells)
     total_b, total_c = per_cell(n_b, cell, cells), per_cell(n_c, cell, cells)
@@ -143,7 +143,8 @@ def t_p_above(found: Contrast) -> FloatArray:
     return p
 
 
-def _check(sums: ClusterSums) -> None:
+def check_sums(sums: ClusterSums) -> None:
+    """Raise ValueError for arrays of different lengths, NaN or infinity, or a negative denominator."""
     lengths = {len(array) for array in sums}
     if len(lengths) != 1:
         raise ValueError(f"the five arrays of cluster sums need one length, got {sorted(lengths)}")

@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from voiceeval.statistics.contrast import ClusterSums
+from voiceeval.statistics.contrast import ClusterSums, check_sums
 from voiceeval.statistics.independent import fisher_midp
 from voiceeval.statistics.paired_test import FEWEST_DIFFERING, MarginTerms, PairedResult
 from voiceeval.statistics.power import clusters_needed, clusters_without_discordance, smallest_detectable
@@ -239,14 +239,7 @@ def _t(df: FloatArray, level: float) -> FloatArray:
 
 
 def _check(sums: ClusterSums) -> None:
-    lengths = {len(array) for array in sums}
-    if len(lengths) != 1:
-        raise ValueError(f"the five arrays of cluster sums need one length, got {sorted(lengths)}")
-    for name, array in zip(sums._fields, sums, strict=True):
-        if not bool(np.all(np.isfinite(array))):
-            raise ValueError(f"{name} holds NaN or infinity; leave unscored calls out before summing")
-    if bool(np.any(sums.n_baseline < 0) or np.any(sums.n_candidate < 0)):
-        raise ValueError("a denominator is negative")
+    check_sums(sums)
     in_baseline = (sums.n_baseline > 0) | (sums.x_baseline != 0)
     in_candidate = (sums.n_candidate > 0) | (sums.x_candidate != 0)
     if bool(np.any(in_baseline & in_candidate)):
