@@ -55,6 +55,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "outcome_export",
         "holdout",
         "pytest_items",
+        "pytest_options",
         "pytest_verdicts",
         "pytest_plugin",
         "pytest_session",

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 from collections.abc import Generator, Iterable, Mapping
 from functools import partial
 from itertools import chain
@@ -17,11 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from voiceeval.assembly import Assembled, build, judge, selected, start
 from voiceeval.call import Arm, CallKey, Ending
-from voiceeval.config import Config, load_config
 from voiceeval.errors import ConfigError, HarnessError, InputError
 from voiceeval.execution.in_process import InProcess
 from voiceeval.execution.placed import Placed
@@ -29,6 +26,7 @@ from voiceeval.execution.pool import Pool
 from voiceeval.execution.recording import record_of
 from voiceeval.experiment import Experiment, Judged
 from voiceeval.pytest_items import CallItem, ScenarioFile, call_name, scenario_id, to_place
+from voiceeval.pytest_options import config_of, console_of
 from voiceeval.pytest_verdicts import fault_reports, verdict_report
 from voiceeval.reports import terminal
 from voiceeval.reports.progress import CallProgress
@@ -38,24 +36,7 @@ from voiceeval.run_folder import RunFolder
 from voiceeval.stopwatch import run_name
 from voiceeval.stored_baseline import StoredBaseline, note
 
-OPTIONS: Mapping[str, str] = {
-    "voice_baseline": "baseline",
-    "voice_candidate": "candidate",
-    "voice_stored_baseline": "stored_baseline",
-    "voice_suite": "suite",
-    "voice_trials": "trials",
-    "voice_seed": "seed",
-    "voice_policy": "policy",
-    "voice_matrix": "matrix",
-    "voice_workers": "workers",
-    "voice_call_limit": "call_limit_s",
-    "voice_cache": "cache",
-}
-"""From pytest's option to the setting it stands in for."""
 RUN_INPUT = "voiceeval_run"
-
-LOG_COLUMNS = 120
-"""How wide the table is where nobody says how wide the screen is, as in the log of a CI job."""
 
 
 class VoiceSession:
@@ -80,7 +61,7 @@ class VoiceSession:
         """Check everything there is to check, before a worker starts or a call is placed."""
         del session
         try:
-            self._assembled: Assembled = build(self._config())
+            self._assembled: Assembled = build(config_of(self._pytest))
             self._keys = self._named_keys()
             if self._worker_input is not None:
                 self._folder = RunFolder.open(Path(self._worker_input[RUN_INPUT]))
@@ -145,7 +126,9 @@ class VoiceSession:
         del node
         self._select(nodeid.rpartition("::")[2] for nodeid in ids)
         if self._progress is None and self._selected:
-            self._progress = CallProgress(len(self._selected), self._console(), quiet=self._is_quiet())
+            self._progress = CallProgress(
+                len(self._selected), console_of(self._pytest), quiet=self._is_quiet()
+            )
             self._progress.__enter__()
 
     # -- calls -------------------------------------------------------------------------------------------
@@ -204,7 +187,7 @@ class VoiceSession:
             # Both arms of a planned call hear the same audio: one process places them, one after the other.
             chunks.setdefault((key.scenario, key.caller, key.line, key.trial), []).append(key)
         failed, most = 0, self._pytest.getoption("maxfail") or len(ordered) + 1
-        with CallProgress(len(ordered), self._console(), quiet=self._is_quiet()) as progress:
+        with CallProgress(len(ordered), console_of(self._pytest), quiet=self._is_quiet()) as progress:
             try:
                 for placed in self._places().place(chunks.values()):
                     self._note(placed)
@@ -300,35 +283,12 @@ class VoiceSession:
             return
         terminal.render(
             self._result.comparison,
-            self._console(),
+            console_of(self._pytest),
             report_path=_shown(self._files.html),
             gate_path=_shown(self._files.gate),
         )
 
     # -- what the hooks share ----------------------------------------------------------------------------
-
-    def _config(self) -> Config:
-        option = self._pytest.option
-        given: dict[str, object] = {
-            setting: value
-            for name, setting in OPTIONS.items()
-            if (value := getattr(option, name)) is not None
-        }
-        if option.voice_baseline is not None:
-            if option.voice_stored_baseline is not None:
-                raise ConfigError(
-                    "--voice-baseline places the baseline's calls, --voice-stored-baseline takes them from "
-                    "an earlier run; give one of the two"
-                )
-            # A baseline named for this run is one to be placed, such as the first that is to be blessed.
-            given["stored_baseline"] = ""
-        return load_config(
-            self._pytest.rootpath,
-            given,
-            from_folder=self._pytest.invocation_params.dir,
-            independent_arms=option.voice_aa,
-            keep_results=not option.voice_no_cache,
-        )
 
     def _new_folder(self) -> RunFolder:
         config, experiment = self._assembled.config, self._assembled.experiment
@@ -386,16 +346,6 @@ class VoiceSession:
 
     def _is_controller(self) -> bool:
         return self._worker_input is None and self._pytest.pluginmanager.hasplugin("dsession")
-
-    def _console(self) -> Console:
-        color = self._pytest.option.color
-        return Console(
-            file=sys.stdout,
-            force_terminal=None if color == "auto" else color == "yes",
-            width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else LOG_COLUMNS,
-            highlight=False,
-            soft_wrap=False,
-        )
 
 
 def _shown(path: Path) -> str:
