@@ -125,13 +125,13 @@ def test_a_look_says_verdicts_on_cohorts_and_nothing_about_calls(
     answer = json.loads((project.path / "answer.json").read_text())
     assert answer["may_ship"] is False
     found = {(cell["metric"], cell["cohort"]["name"]): cell for cell in answer["cells"]}
-    # Tango's bound where all n pairs got worse is (n - z^2)/(n + z^2): 0.605 for n = 11 at 90 %.
+    # Tango's bound where all n pairs got worse is (n - z^2)/(n + z^2): 0.2475 for n = 11 at 99 %.
     assert found["task_completion", "accent=high"] == {
         "metric": "task_completion",
         "cohort": {"name": "accent=high", "tags": {"accent": "high"}},
         "outcome": "regressed",
         "blocks": True,
-        "interval": {"kind": "rounded", "lower": -100, "upper": -60, "unit": "pp"},
+        "interval": {"kind": "rounded", "lower": -100, "upper": -24, "unit": "pp"},
         "speakers": SPEAKERS,
     }
     assert found["task_completion", "accent=low"]["outcome"] == "inconclusive"

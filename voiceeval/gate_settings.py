@@ -12,6 +12,7 @@ from voiceeval.cohort import Cohort
 from voiceeval.errors import ConfigError, unknown_name
 from voiceeval.gate import CohortGate
 from voiceeval.margins import Margin, OwnMargin
+from voiceeval.metrics import BUNDLED
 from voiceeval.repeats import repeat_metrics
 from voiceeval.score import MetricInfo
 from voiceeval.settings import TABLE, Settings
@@ -215,9 +216,12 @@ def check_release(settings: Settings, metrics: Sequence[MetricInfo], tags: Itera
                 raise ConfigError(f"{TABLE} release.{key}: {unknown_name('cohort tag', tag, known)}")
     if release.margins is not None:
         trials = release.trials or settings.trials
-        repeated = repeat_metrics(trials, (), scored={info.name for info in metrics})
+        # A run may score fewer metrics than a release; a bundled one that is missing now is no slip.
+        known_metrics = {name: make().info for name, make in BUNDLED.items()}
+        known_metrics |= {info.name: info for info in metrics}
+        repeated = repeat_metrics(trials, (), scored=set(known_metrics))
         margins(
             settings.model_copy(update={"margins": release.margins}),
-            [*metrics, *repeated],
+            [*known_metrics.values(), *repeated],
             table=f"{TABLE} release.",
         )
