@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+import numpy as np
+
 from voiceeval.agents import Agent, Reference, differences
 from voiceeval.call import AgentStarted, Arm, Call, CallKey, Ending, Heard
 from voiceeval.cohort import Cohort, PlannedCall, by
@@ -231,16 +233,15 @@ def _explored(
     experiment: Experiment, pairs: Sequence[MetricPairs], verdicts: Sequence[Verdict]
 ) -> Exploration:
     """What stands out in intersections that nobody declared, of the metrics that gate."""
-    gating = {verdict.metric.name: verdict for verdict in verdicts if verdict.gating}
-    if experiment.not_comparable or not gating:
+    gating = {verdict.metric.name for verdict in verdicts if verdict.gating}
+    if experiment.not_comparable or not gating or not experiment.explore_depth:
         return Exploration()
     tables = []
     for each in pairs:
         if each.metric.name in gating:
             mine = each.of(experiment.planned)
             table, position = table_of(mine, each.metric)
-            ordered = sorted(range(len(mine)), key=lambda i: int(position[i]))
-            tables.append((table, [mine[i].planned.tags for i in ordered]))
+            tables.append((table, [mine[i].planned.tags for i in np.argsort(position).tolist()]))
     return explore(
         tables,
         declared=[slicing.tags for slicing in experiment.slicings],
