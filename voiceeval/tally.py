@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -56,21 +57,37 @@ class Tallies(NamedTuple):
     """Per cell and speaker, turned so that more is worse: by cell, then by speaker."""
 
 
-class _Memberships(NamedTuple):
-    """Which row is in which cell; arrays of one shape, by cell and then by row."""
+@dataclass(frozen=True)
+class _Memberships:
+    """Which rows are in which cell, one cell after the other."""
 
     row: IntArray
-    cell: IntArray
-    cells: int
+    """Shape ``(memberships,)``, ascending within each cell."""
+    ends: IntArray
+    """Shape ``(cells + 1,)``: where each cell begins, and where the last one ends."""
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return len(self.ends) - 1
+
+    @cached_property
+    def cell(self) -> IntArray:
+        """The cell of each membership; made only where something has to be counted by it."""
+        return np.repeat(np.arange(self.cells), np.diff(self.ends))
+
+    def where(self, kept: NDArray[np.bool_]) -> _Memberships:
+        """Only these memberships."""
+        before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(kept)])
+        return _Memberships(self.row[kept], before[self.ends])
 
 
 def tally(table: PairTable, cohorts: Sequence[CohortRows]) -> Tallies:
     """One tally per cohort, and the sums per speaker of them all."""
-    lengths = [len(cohort.rows) for cohort in cohorts]
+    nobody = np.zeros(0, dtype=np.int64)
     members = _Memberships(
-        row=np.concatenate([cohort.rows for cohort in cohorts]) if cohorts else np.zeros(0, dtype=np.int64),
-        cell=np.repeat(np.arange(len(cohorts)), lengths),
-        cells=len(cohorts),
+        row=np.concatenate([nobody, *(cohort.rows for cohort in cohorts)]),
+        ends=np.cumsum([0, *(len(cohort.rows) for cohort in cohorts)], dtype=np.int64),
     )
     sums = _cluster_sums(table, members)
     severe = _severe(table, members) if table.metric.yes_no else {}
@@ -110,23 +127,24 @@ def _enough(sums: ClusterSums, cells: int, *, paired: bool) -> tuple[IntArray, N
 
 def _cluster_sums(table: PairTable, members: _Memberships) -> ClusterSums:
     """Rows stand by speaker, so that a speaker's rows in a cell are one stretch."""
-    row, cell = members.row, members.cell
     compared = table.kind == COMPARED
     if not compared.all():
-        kept = compared[row]
-        row, cell = row[kept], cell[kept]
+        members = members.where(compared[members.row])
+    row, ends = members.row, members.ends
     if not len(row):
         nothing = np.zeros(0)
         return ClusterSums(nothing, nothing, nothing, nothing, np.zeros(0, dtype=np.int64))
-    speaker = table.speaker[row]
+    speaker = table.speaker.astype(np.int32)[row]
     begins = np.ones(len(row), dtype=np.bool_)
-    begins[1:] = (speaker[1:] != speaker[:-1]) | (cell[1:] != cell[:-1])
+    np.not_equal(speaker[1:], speaker[:-1], out=begins[1:])
+    begins[ends[:-1][ends[:-1] < len(row)]] = True
     first = np.flatnonzero(begins)
+    cell = np.repeat(np.arange(members.cells), np.diff(np.searchsorted(first, ends)))
     columns = np.ascontiguousarray(table.values.T)  # gathered by the million: keep each of them together
     x_b, n_b, x_c = (np.add.reduceat(column[row], first) for column in columns[:3])
     same = np.array_equal(columns[1], columns[3])
     n_c = n_b if same else np.add.reduceat(columns[3][row], first)
-    return ClusterSums(x_b, n_b, x_c, n_c, cell[first])
+    return ClusterSums(x_b, n_b, x_c, n_c, cell)
 
 
 class _Counted(NamedTuple):
@@ -149,7 +167,7 @@ def _counted(table: PairTable, members: _Memberships) -> _Counted:
     flags = table.gaps.reshape(len(table.kind), _FLAGS)
     codes, code = np.unique(table.kind * 2**_FLAGS + flags @ (1 << np.arange(_FLAGS)), return_inverse=True)
     if len(codes) == 1:
-        rows = np.bincount(members.cell, minlength=members.cells)
+        rows = np.diff(members.ends)
     else:
         size = members.cells * len(codes)
         rows = np.bincount(members.cell * len(codes) + code[members.row], minlength=size)
