@@ -63,14 +63,13 @@ def explore(
         min_clusters: speakers that a cell needs.
         alpha: for the detectable effect of the estimates.
     """
-    cells = [
-        cell
-        for table, tags in tables
-        if depth
-        for cell in _tested(
-            table, _intersections(tags, declared, depth), min_clusters=min_clusters, alpha=alpha
-        )
-    ]
+    cells: list[_Cell] = []
+    searched: list[CohortRows] = []
+    last: Sequence[Mapping[str, str]] = ()
+    for table, tags in tables if depth else ():
+        if tags != last:  # metrics of the same calls have the same intersections
+            searched, last = _intersections(tags, declared, depth), tags
+        cells.extend(_tested(table, searched, min_clusters=min_clusters, alpha=alpha))
     if not cells:
         return Exploration(rate=RATE)
     q_values = benjamini_hochberg([cell.result.p_worse for cell in cells])

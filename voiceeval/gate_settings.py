@@ -11,7 +11,7 @@ from typing import Any
 from voiceeval.cohort import Cohort
 from voiceeval.errors import ConfigError, unknown_name
 from voiceeval.gate import CohortGate
-from voiceeval.margins import Margin, OwnMargin
+from voiceeval.margins import Margin, OwnMargin, parse_margins
 from voiceeval.metrics import BUNDLED
 from voiceeval.repeats import repeat_metrics
 from voiceeval.score import MetricInfo
@@ -44,13 +44,7 @@ def margins(
     written = dict(settings.margins) or {
         name: text for name, text in DEFAULT_MARGINS.items() if name in infos
     }
-    found = {}
-    for name, text in written.items():
-        key = f"{table}margins.{name}"
-        if name not in infos:
-            raise ConfigError(f"{key}: {unknown_name('scored metric', name, infos)}")
-        found[name] = Margin.parse(text, key=key)
-        found[name].check(infos[name], key=key)
+    found = parse_margins(written, infos.values(), key=f"{table}margins", kind="scored metric")
     if not found and not settings.cohort_margins:
         raise ConfigError(f"{table}margins: none of the scored metrics has one, so that nothing could fail")
     return found

@@ -125,7 +125,11 @@ class OwnMargin:
 
 
 def parse_margins(
-    written: Mapping[str, str], metrics: Iterable[MetricInfo], *, key: str = "margins"
+    written: Mapping[str, str],
+    metrics: Iterable[MetricInfo],
+    *,
+    key: str = "margins",
+    kind: str = "metric",
 ) -> dict[str, Margin]:
     """The margins of a configuration table, by metric.
 
@@ -133,6 +137,7 @@ def parse_margins(
         written: from metric name to margin, as in ``[tool.voiceeval.margins]``.
         metrics: the metrics that are scored.
         key: the table's name, for messages.
+        kind: what messages call a metric.
 
     Raises:
         ConfigError: an unknown metric, an unreadable margin or one in another unit.
@@ -141,7 +146,7 @@ def parse_margins(
     margins = {}
     for name, text in written.items():
         if name not in known:
-            raise ConfigError(f"{key}.{name}: {unknown_name('metric', name, known)}")
+            raise ConfigError(f"{key}.{name}: {unknown_name(kind, name, known)}")
         margins[name] = Margin.parse(text, key=f"{key}.{name}")
         margins[name].check(known[name], key=f"{key}.{name}")
     return margins

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 
@@ -11,6 +10,7 @@ from rich.console import Console
 
 from voiceeval.config import Config, load_config
 from voiceeval.errors import ConfigError
+from voiceeval.reports.terminal_style import console_width
 
 OPTIONS: Mapping[str, str] = {
     "voice_baseline": "baseline",
@@ -26,8 +26,6 @@ OPTIONS: Mapping[str, str] = {
     "voice_cache": "cache",
 }
 """From pytest's option to the setting it stands in for."""
-LOG_COLUMNS = 120
-"""How wide the table is where nobody says how wide the screen is, as in the log of a CI job."""
 
 
 def config_of(session: pytest.Config) -> Config:
@@ -59,7 +57,7 @@ def console_of(session: pytest.Config) -> Console:
     return Console(
         file=sys.stdout,
         force_terminal=None if color == "auto" else color == "yes",
-        width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else LOG_COLUMNS,
+        width=console_width(),
         highlight=False,
         soft_wrap=False,
     )

@@ -11,22 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from voiceeval import __version__
 from voiceeval.agents import Agent
 from voiceeval.assembly import restored
 from voiceeval.call import Arm, Call
 from voiceeval.errors import RunFolderError
 from voiceeval.experiment import Experiment, Judged, compare
 from voiceeval.run_fingerprint import (
-    FINGERPRINT_JSON,
     MOST_SENTENCES,
-    SCHEMA_VERSION,
-    Conditions,
     Fingerprint,
     differences,
-    first_problem,
+    fingerprint_of,
     unlike_callers,
 )
 from voiceeval.run_folder import RunFolder, find_run
@@ -96,7 +90,8 @@ def _side(path: Path, arm: Arm) -> Side:
             return Side(calls={}, agent=stored.agent, fingerprint=None, trouble=stored.reason)
         return _of_stored(stored)
     folder = RunFolder.open(find_run(path))
-    fingerprint = _fingerprint(folder, arm)
+    # As a stored baseline of the run would have it; its audio is compared call by call.
+    fingerprint = fingerprint_of(folder, arm, folder.selected, audio={}, content="")
     return Side(
         calls=_calls_of(folder, arm), agent=StoredAgent.of(fingerprint.agent), fingerprint=fingerprint
     )
@@ -120,32 +115,6 @@ def _as(arm: Arm, calls: Mapping[str, Call]) -> dict[str, Call]:
     return {
         f"{planned}/{arm}": replace(call, key=replace(call.key, arm=arm)) for planned, call in calls.items()
     }
-
-
-def _fingerprint(folder: RunFolder, arm: Arm) -> Fingerprint:
-    """As a stored baseline of the run would have it; its audio is compared call by call."""
-    manifest = folder.manifest.get("comparison", {})
-    where = f"{folder.path}/manifest.json: comparison"
-    try:
-        found: Fingerprint = FINGERPRINT_JSON.validate_python(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "voiceeval_version": __version__,
-                "suite": manifest["suite"],
-                "agent": {
-                    **manifest["arms"][arm],
-                    "described": folder.manifest.get("described", {}).get(arm, {}),
-                },
-                "conditions": Conditions.of(manifest, folder.selected, folder.scenarios, where=where),
-                "audio": {},
-                "content": "",
-            }
-        )
-    except KeyError as lacking:
-        raise RunFolderError(f"{where}: {lacking}: absent") from None
-    except ValidationError as failure:
-        raise RunFolderError(f"{where}: {first_problem(failure)}") from None
-    return found
 
 
 def _why_not(first: Side, experiment: Experiment, calls: Mapping[str, Call]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from voiceeval import __version__
 from voiceeval.agents import UNSTATED
 from voiceeval.call import Arm, Call, CallerStarted
 from voiceeval.cohort import PlannedCall
@@ -15,6 +16,7 @@ from voiceeval.errors import RunFolderError
 from voiceeval.experiment import Experiment, keys
 from voiceeval.metrics import BUNDLED
 from voiceeval.normalizers import normalizer_for
+from voiceeval.run_folder import RunFolder
 from voiceeval.scenario import Scenario, content_digest
 
 SCHEMA_VERSION = 1
@@ -105,6 +107,50 @@ class Fingerprint:
 _CONDITIONS: TypeAdapter[Conditions] = TypeAdapter(Conditions)
 FINGERPRINT_JSON: TypeAdapter[Fingerprint] = TypeAdapter(Fingerprint)
 """Reads and writes fingerprints."""
+
+
+def fingerprint_of(
+    run: RunFolder,
+    arm: Arm,
+    planned: Iterable[PlannedCall],
+    *,
+    audio: Mapping[str, tuple[str, ...]],
+    content: str,
+) -> Fingerprint:
+    """What one arm of a finished run is.
+
+    Args:
+        run: the run.
+        arm: whose agent it is about.
+        planned: the calls that count.
+        audio: as in `Fingerprint`; nothing where audio is compared call by call.
+        content: as in `Fingerprint`; empty where nothing is stored.
+
+    Raises:
+        RunFolderError: the run's manifest is incomplete.
+    """
+    manifest = run.manifest.get("comparison", {})
+    where = f"{run.path}/manifest.json: comparison"
+    try:
+        found: Fingerprint = FINGERPRINT_JSON.validate_python(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "voiceeval_version": __version__,
+                "suite": manifest["suite"],
+                "agent": {
+                    **manifest["arms"][arm],
+                    "described": run.manifest.get("described", {}).get(arm, {}),
+                },
+                "conditions": Conditions.of(manifest, planned, run.scenarios, where=where),
+                "audio": audio,
+                "content": content,
+            }
+        )
+    except KeyError as lacking:
+        raise RunFolderError(f"{where}: {lacking}: absent") from None
+    except ValidationError as failure:
+        raise RunFolderError(f"{where}: {first_problem(failure)}") from None
+    return found
 
 
 def differences(stored: Fingerprint, experiment: Experiment) -> tuple[str, ...]:

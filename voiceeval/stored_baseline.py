@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from voiceeval import __version__
 from voiceeval.agents import Agent
 from voiceeval.call import Arm
 from voiceeval.errors import HarnessError, RunFolderError
@@ -28,10 +27,10 @@ from voiceeval.run_fingerprint import (
     FINGERPRINT_JSON,
     SCHEMA_VERSION,
     AgentPrint,
-    Conditions,
     Fingerprint,
     caller_clips,
     differences,
+    fingerprint_of,
     first_problem,
     joined,
 )
@@ -191,8 +190,6 @@ def write_stored(run: RunFolder, arm: Arm, path: Path, *, with_audio: bool) -> F
         RunFolderError: The run's manifest is incomplete, or the folder holds files.
     """
     calls = run.calls()
-    manifest = run.manifest.get("comparison", {})
-    where = f"{run.path}/manifest.json: comparison"
     stored = RunFolder.prepare(path, planned=run.planned, scenarios=run.scenarios)
     audio = {}
     for planned in run.planned:
@@ -200,23 +197,7 @@ def write_stored(run: RunFolder, arm: Arm, path: Path, *, with_audio: bool) -> F
         audio[planned.id] = caller_clips(call)
         key = replace(call.key, arm=Arm.BASELINE)
         stored.add(replace(call, key=key), audio=run.audio if with_audio else None)
-    try:
-        agent = {**manifest["arms"][arm], "described": run.manifest.get("described", {}).get(arm, {})}
-        fingerprint = FINGERPRINT_JSON.validate_python(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "voiceeval_version": __version__,
-                "suite": manifest["suite"],
-                "agent": agent,
-                "conditions": Conditions.of(manifest, run.planned, run.scenarios, where=where),
-                "audio": audio,
-                "content": content_of(path),
-            }
-        )
-    except KeyError as lacking:
-        raise RunFolderError(f"{where}: {lacking}: absent") from None
-    except ValidationError as failure:
-        raise RunFolderError(f"{where}: {first_problem(failure)}") from None
+    fingerprint = fingerprint_of(run, arm, run.planned, audio=audio, content=content_of(path))
     stored.write(FINGERPRINT, FINGERPRINT_JSON.dump_python(fingerprint, mode="json"))
     return fingerprint
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from voiceeval.holdout import Looked
     from voiceeval.look_ledger import History
 
-LOG_COLUMNS = 120
-"""How wide the table is where nobody says how wide the screen is."""
 SHOWN = 12
 """Characters of a digest that people are shown."""
 
@@ -194,8 +192,9 @@ def _config(given: argparse.Namespace, options: dict[str, object]) -> Config:
 def _console() -> Console:
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else LOG_COLUMNS
-    return Console(file=sys.stdout, width=width, highlight=False)
+    from voiceeval.reports.terminal_style import console_width
+
+    return Console(file=sys.stdout, width=console_width(), highlight=False)
 
 
 def _from(folder: Path, path: Path) -> str:

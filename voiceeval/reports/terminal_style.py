@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from rich import box
 from rich.padding import Padding
 from rich.table import Table
@@ -9,6 +12,8 @@ from rich.text import Text
 
 from voiceeval.verdict import Outcome, Verdict
 
+LOG_COLUMNS = 120
+"""How wide tables are where nobody says how wide the screen is, as in the log of a CI job."""
 _STYLES = {
     Outcome.INVALID: "bold magenta",
     Outcome.REGRESSED: "bold red",
@@ -36,3 +41,8 @@ def heading(title: str) -> Text:
 def grid() -> Table:
     """An empty table with a rule under its head and nothing else drawn."""
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+
+
+def console_width() -> int | None:
+    """The columns of a console on standard output; ``None``: as many as the screen has."""
+    return None if sys.stdout.isatty() or "COLUMNS" in os.environ else LOG_COLUMNS
