@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "voiceeval"
 ROWS: tuple[tuple[str, ...], ...] = (
     # Nouns: frozen values and protocols.
     ("__init__", "errors", "audio", "scenario", "call", "score", "cohort", "verdict", "protocols"),
+    ("turn_taking",),
     # What several verbs stand on: content on disk, the clock, reading TOML, text.
     ("content_files", "stopwatch", "toml_files", "options", "spoken_numbers"),
     ("normalizers", "result_store", "run_folder", "registry", "statistics", "channel", "scenario_checks"),

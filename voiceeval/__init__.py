@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from voiceeval.agents import Agent, Prices, StageLatency, load_agent
     from voiceeval.audio import AudioClip
-    from voiceeval.call import Arm, Call, CallKey, Ending, Stage
+    from voiceeval.call import Arm, Call, CallKey, Damage, Ending, Stage
     from voiceeval.cohort import Cohort, Pair, PairedSample, PlannedCall, by, everyone
     from voiceeval.errors import HarnessError, InputError, VoiceEvalError
     from voiceeval.evaluators import ASRAccuracy, TaskCompletion, ToolSelectionAccuracy, TTSAccuracy
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from voiceeval.margins import Margin
     from voiceeval.protocols import (
         Channel,
+        Delivered,
         DialogueModel,
-        Endpoint,
         Endpointer,
         Engine,
         Gate,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Recognizer,
         Reply,
         Reporter,
+        Span,
         Synthesizer,
         ToolBackend,
         ToolResult,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from voiceeval.scenario import Caller, CallerTurn, Line, Scenario, Tool, ToolCall, ToolPath
     from voiceeval.scenario_files import Suite, load_suite
     from voiceeval.score import Direction, Gap, MetricInfo, NotScored, Ratio, Score, Scored
+    from voiceeval.turn_taking import TurnTaking
     from voiceeval.verdict import Comparison, Outcome, Verdict
 
 __version__ = "0.1.0"
@@ -45,7 +47,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "agents": ("Agent", "Prices", "StageLatency", "load_agent"),
     "audio": ("AudioClip",),
-    "call": ("Arm", "Call", "CallKey", "Ending", "Stage"),
+    "call": ("Arm", "Call", "CallKey", "Damage", "Ending", "Stage"),
     "cohort": ("Cohort", "Pair", "PairedSample", "PlannedCall", "by", "everyone"),
     "errors": ("HarnessError", "InputError", "VoiceEvalError"),
     "evaluators": ("ASRAccuracy", "TTSAccuracy", "TaskCompletion", "ToolSelectionAccuracy"),
@@ -53,8 +55,8 @@ _HOMES = {
     "margins": ("Margin",),
     "protocols": (
         "Channel",
+        "Delivered",
         "DialogueModel",
-        "Endpoint",
         "Endpointer",
         "Engine",
         "Gate",
@@ -64,6 +66,7 @@ _HOMES = {
         "Recognizer",
         "Reply",
         "Reporter",
+        "Span",
         "Synthesizer",
         "ToolBackend",
         "ToolResult",
@@ -71,6 +74,7 @@ _HOMES = {
     "scenario": ("Caller", "CallerTurn", "Line", "Scenario", "Tool", "ToolCall", "ToolPath"),
     "scenario_files": ("Suite", "load_suite"),
     "score": ("Direction", "Gap", "MetricInfo", "NotScored", "Ratio", "Score", "Scored"),
+    "turn_taking": ("TurnTaking",),
     "verdict": ("Comparison", "Outcome", "Verdict"),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
@@ -88,10 +92,11 @@ __all__ = [
     "Cohort",
     "CohortGate",
     "Comparison",
+    "Damage",
+    "Delivered",
     "DialogueModel",
     "Direction",
     "Ending",
-    "Endpoint",
     "Endpointer",
     "Engine",
     "Gap",
@@ -117,6 +122,7 @@ __all__ = [
     "Scenario",
     "Score",
     "Scored",
+    "Span",
     "Stage",
     "StageLatency",
     "Suite",
@@ -129,6 +135,7 @@ __all__ = [
     "ToolPath",
     "ToolResult",
     "ToolSelectionAccuracy",
+    "TurnTaking",
     "Verdict",
     "VoiceEvalError",
     "by",

@@ -21,6 +21,7 @@ from voiceeval.protocols import DialogueModel, Endpointer, Recognizer, Synthesiz
 from voiceeval.registry import Kind
 from voiceeval.scenario import Scenario, Written, content_digest
 from voiceeval.toml_files import read_toml, validated
+from voiceeval.turn_taking import TurnTaking
 
 UNSTATED = "unstated"
 """Stands for the fingerprint of a part that does not state one: two such parts are never taken for equal."""
@@ -98,11 +99,12 @@ class Agent:
     endpointer: Endpointer
     tool_backend: Callable[[Scenario], ToolBackend]
     """A fresh world of tools for one call of a scenario."""
+    turn_taking: TurnTaking = field(default_factory=TurnTaking)
     latency: Mapping[Stage, StageLatency] = field(default_factory=_no_latency)
     prices: Prices = field(default_factory=Prices)
     parts: Mapping[str, str] = field(init=False)
-    """Fingerprint of each part (recognizer, dialogue, tools, synthesizer, endpointing, latency, prices,
-    greeting), or `UNSTATED` where a component states none."""
+    """Fingerprint of each part (recognizer, dialogue, tools, synthesizer, endpointing, turn_taking, latency,
+    prices, greeting), or `UNSTATED` where a component states none."""
     described: Mapping[str, JsonValue] = field(default_factory=dict)
     """Every option as written in the agent's file, by dotted key."""
 
@@ -129,6 +131,7 @@ class Agent:
         computed = {part: registry.stated_fingerprint(made) or UNSTATED for part, made in components.items()}
         computed |= {
             "tools": registry.stated_fingerprint(self.tool_backend) or UNSTATED,
+            "turn_taking": content_digest(self.turn_taking.model_dump(mode="json")),
             "latency": content_digest({stage: latency[stage].model_dump() for stage in sorted(latency)}),
             "prices": content_digest(self.prices.model_dump()),
             "greeting": content_digest(self.greeting),
@@ -215,6 +218,7 @@ class _AgentFile(Written):
     synthesizer: _ComponentTable
     endpointing: _ComponentTable
     tools: _ComponentTable = _ComponentTable(use="simulated")
+    turn_taking: TurnTaking = TurnTaking()
     latency: _LatencyTables = _LatencyTables()
     prices: Prices = Prices()
 
@@ -255,6 +259,7 @@ def load_agent(source: str) -> Agent:
         synthesizer=made["synthesizer"],
         endpointer=made["endpointing"],
         tool_backend=made["tools"],
+        turn_taking=file.turn_taking,
         latency={stage: getattr(file.latency, stage.value) for stage in TIMED},
         prices=file.prices,
         described=MappingProxyType({"tools.use": "simulated"} | described),

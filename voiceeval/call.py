@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Literal
 
@@ -70,7 +70,7 @@ class CallKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerStarted:
-    """The caller's turn begins: from here on the agent listens."""
+    """The caller's first audible sample; of a silent turn, the moment at which words were due."""
 
     at_ms: Milliseconds
     turn: int
@@ -78,9 +78,14 @@ class CallerStarted:
     """The reference transcript; empty when the caller stays silent."""
     script_turn: int
     """Index in the scenario's turns."""
-    wording: Literal["text", "repair", "objection"]
+    wording: Literal["text", "repair", "objection", "impatient", "afterthought"]
+    """``impatient``: a repair, with words before it that say that it was said before."""
     audio: str
-    """Digest of what the line delivered to the agent."""
+    """Digest of what the line delivered to the agent; empty when the caller stays silent."""
+    audio_from_ms: Milliseconds = 0
+    """The moment of that audio's first sample; it has silence before and after the words."""
+    barge_in: bool = False
+    """The caller meant to begin while the agent spoke."""
     kind: Literal["caller_started"] = "caller_started"
 
 
@@ -94,27 +99,74 @@ class CallerStopped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AsideStarted:
+    """The first audible sample of a sound that is not meant for the agent."""
+
+    at_ms: Milliseconds
+    turn: int
+    aside: Literal["back_channel", "cough", "side_talk"]
+    text: str
+    audio: str
+    """Digest of what the line delivered to the agent."""
+    audio_from_ms: Milliseconds
+    kind: Literal["aside_started"] = "aside_started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsideStopped:
+    """The last audible sample of an aside."""
+
+    at_ms: Milliseconds
+    turn: int
+    kind: Literal["aside_stopped"] = "aside_stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPressed:
+    """The caller presses one key of the telephone."""
+
+    at_ms: Milliseconds
+    turn: int
+    key: str
+    kind: Literal["key_pressed"] = "key_pressed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EndOfTurn:
-    """The agent decides that the caller has finished; it stops listening until it has spoken."""
+    """The agent decides that the caller has finished."""
 
     at_ms: Milliseconds
     turn: int
     heard_ms: Milliseconds
-    """How much of the turn's audio went to the recognizer."""
-    reason: Literal["silence", "no speech", "limit"]
+    """How much audio goes to the recognizer."""
+    reason: Literal["silence", "no speech", "limit", "keys"]
     kind: Literal["end_of_turn"] = "end_of_turn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transcribed:
-    """The recognizer's transcript of the turn."""
+    """The recognizer's transcript of what the agent listened to since it last began to listen.
+
+    A turn that the agent took to be over too early has several, one after the other.
+    """
 
     at_ms: Milliseconds
     turn: int
     text: str
     stage_ms: Milliseconds
     """Declared duration of recognition."""
+    heard: Literal["turn", "aside", "noise", "keys"] = "turn"
+    """What that audio really was: words for the agent (perhaps among others), only asides, or neither."""
     kind: Literal["transcribed"] = "transcribed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyDropped:
+    """The agent gives up a reply that it was preparing, because the caller goes on."""
+
+    at_ms: Milliseconds
+    turn: int
+    kind: Literal["reply_dropped"] = "reply_dropped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,20 +212,25 @@ class AgentStarted:
     at_ms: Milliseconds
     turn: int
     text: str
+    """What is said from here on: all of a reply, or the rest of one that goes on after it was cut off."""
     audio: str
     """Digest of the whole reply's audio."""
     stage_ms: Milliseconds
     """Declared time from text to first audible sample, leading silence of the audio included."""
+    offset_ms: Milliseconds = 0
+    """Where in the audio, counted from its first audible sample, playing begins; above 0 when it goes on."""
     kind: Literal["agent_started"] = "agent_started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentStopped:
-    """The agent's last audible sample of a reply, or the point where it was cut off."""
+    """The agent's last audible sample of a reply, or the moment at which it was cut off."""
 
     at_ms: Milliseconds
     turn: int
     interrupted: bool = False
+    believed: str = ""
+    """Of a reply that was cut off: the words that the agent takes to have been heard."""
     kind: Literal["agent_stopped"] = "agent_stopped"
 
 
@@ -196,15 +253,20 @@ class HungUp:
     at_ms: Milliseconds
     turn: int
     by: Literal["caller", "agent", "limit"]
-    reason: Literal["done", "out of patience", "handed over", "too many exchanges", "failure"]
+    reason: Literal["done", "out of patience", "hung up", "handed over", "too many exchanges", "failure"]
+    """``hung up``: the scenario has the caller leave before anything is done."""
     kind: Literal["hung_up"] = "hung_up"
 
 
 Event = (
     CallerStarted
     | CallerStopped
+    | AsideStarted
+    | AsideStopped
+    | KeyPressed
     | EndOfTurn
     | Transcribed
+    | ReplyDropped
     | Replied
     | ToolCalled
     | ToolReturned
@@ -239,6 +301,36 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """What the line did to the caller's audio: sums, so that the parts of a call add up to the call.
+
+    Measured on the mixed audio and its two parts, before the codec; full scale is ±1.
+    """
+
+    speech_energy: float = 0.0
+    """Sum of squares of the speech, in samples² · milliseconds."""
+    active_ms: float = 0.0
+    """How long it was active speech by ITU-T P.56."""
+    noise_energy: float = 0.0
+    """Sum of squares of the noise over the whole clip, pauses included."""
+    duration_ms: float = 0.0
+    samples: int = 0
+    clipped: int = 0
+    """Samples cut off at the clipping level."""
+    packets: int = 0
+    """0 on a line without packets."""
+    lost: int = 0
+    """Packets lost on the way or too late."""
+    bursts: int = 0
+    """Runs of lost packets."""
+
+    def __add__(self, other: Damage) -> Damage:
+        return Damage(
+            **{item.name: getattr(self, item.name) + getattr(other, item.name) for item in fields(Damage)}
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
     """The same dialogue, given the reference transcript instead of the recognizer's."""
 
@@ -269,6 +361,9 @@ class Call:
     cost: float
     """In the currency of the agent's price table; 0.0 for an agent that states no prices."""
     heard: tuple[Heard, ...] = ()
+    damage: Damage = Damage()
+    """What the line did to the caller's sounds and to the pauses between them; all 0 where the
+    engine has no line of ours."""
     given_right_words: Replay | None = None
     """Absent in a replay itself, and for engines that cannot replay."""
 

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from voiceeval.audio import AudioClip, Milliseconds
-from voiceeval.call import Stage
+from voiceeval.call import Damage, Stage
 from voiceeval.errors import HarnessError, RunFolderError
 from voiceeval.protocols import (
     Channel,
-    Endpoint,
+    Delivered,
     Endpointer,
     Recognition,
     Recognizer,
+    Span,
     Synthesizer,
 )
 from voiceeval.result_store import MISSING, ResultStore
@@ -32,7 +33,7 @@ from voiceeval.stopwatch import PROCESS
 AUDIBLE_DBFS = -50.0
 """A 10 ms frame above this level is audible; synthetic silence and dither lie far below."""
 _FRAME_MS = 10
-_FORMAT = "4"
+_FORMAT = "5"
 """Part of every key: raised when the meaning of a kept result changes."""
 
 
@@ -52,6 +53,23 @@ class Sound:
     last_ms: Milliseconds
     """End of the last audible frame; 0 in a clip without any."""
     read: Callable[[], AudioClip]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A part of a sound."""
+
+    sound: Sound
+    from_ms: Milliseconds
+    to_ms: Milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What the line delivered, and what it did to it."""
+
+    sound: Sound
+    damage: Damage
 
 
 def audible_span(clip: AudioClip) -> tuple[Milliseconds, Milliseconds]:
@@ -82,10 +100,10 @@ class KeptStages:
 
         return self._sound(_key("speak", synthesizer, text), render, part)
 
-    def carry(self, channel: Channel, clean: Sound, *, lead_ms: int, tail_ms: int, seed: int) -> Sound:
+    def carry(self, channel: Channel, clean: Sound, *, lead_ms: int, tail_ms: int, seed: int) -> Carried:
         """What the agent hears of ``clean``, with ``lead_ms`` before and ``tail_ms`` after it."""
 
-        def render() -> AudioClip:
+        def deliver() -> Delivered:
             clip = clean.read()
             padded = AudioClip.join(
                 [
@@ -94,9 +112,19 @@ class KeptStages:
                     AudioClip.silence(tail_ms, clip.rate_hz),
                 ]
             )
-            return channel.carry(padded, seed=seed)
+            delivered: Any = channel.carry(padded, seed=seed)
+            if not isinstance(delivered, Delivered):
+                raise NonsenseError(f"carry returned {type(delivered).__name__}, not Delivered")
+            return delivered
 
-        return self._sound(_key("carry", channel, clean.digest, lead_ms, tail_ms, seed), render, "channel")
+        def describe() -> dict[str, Any]:
+            delivered = deliver()
+            return self._described(delivered.audio) | {"damage": asdict(delivered.damage)}
+
+        key = _key("carry", channel, clean.digest, lead_ms, tail_ms, seed)
+        described = self._kept(key, describe, "channel")
+        damage = Damage(**described.pop("damage"))
+        return Carried(sound=self._readable(described, lambda: deliver().audio), damage=damage)
 
     def own(self, clip: AudioClip) -> Sound:
         """A clip that is already there, such as a recording."""
@@ -137,21 +165,31 @@ class KeptStages:
             read=lambda: clip,
         )
 
-    def endpoint(self, endpointer: Endpointer, sound: Sound) -> Endpoint:
-        """Where the agent decides that the caller has finished."""
+    def speech(self, endpointer: Endpointer, sound: Sound) -> tuple[Span, ...]:
+        """Where in the sound the agent's end-pointer hears somebody speak."""
 
         def ask() -> dict[str, Any]:
-            point: Any = endpointer.endpoint(sound.read())
-            if not isinstance(point, Endpoint) or not 0 <= point.at_ms <= sound.duration_ms:
-                raise NonsenseError("endpoint did not return a moment within the clip")
-            return {"at_ms": point.at_ms, "reason": point.reason}
+            heard: Any = endpointer.speech(sound.read())
+            if not isinstance(heard, tuple) or not all(isinstance(span, Span) for span in heard):
+                raise NonsenseError("speech did not return a tuple of Span")
+            borders = [0, *(moment for span in heard for moment in (span.start_ms, span.end_ms))]
+            if borders != sorted(borders) or borders[-1] > sound.duration_ms:
+                raise NonsenseError("speech did not return spans in order and within the clip")
+            return {"spans": [[span.start_ms, span.end_ms] for span in heard]}
 
-        return Endpoint(**self._kept(_key("endpoint", endpointer, sound.digest), ask, Stage.ENDPOINTING))
+        stated = getattr(endpointer, "speech_fingerprint", "") or getattr(endpointer, "fingerprint", "")
+        key = _digest("speech", stated, sound.digest) if stated else ""
+        spans = self._kept(key, ask, Stage.ENDPOINTING)["spans"]
+        return tuple(Span(start_ms=start_ms, end_ms=end_ms) for start_ms, end_ms in spans)
 
-    def transcribe(self, recognizer: Recognizer, sound: Sound, *, heard_ms: Milliseconds) -> Recognition:
-        """What the agent's recognizer hears in the first ``heard_ms`` of the sound."""
-        key = _key("transcribe", recognizer, sound.digest, heard_ms)
-        return self._recognition(key, recognizer, lambda: sound.read().part(0, heard_ms), Stage.RECOGNIZER)
+    def transcribe(self, recognizer: Recognizer, pieces: Sequence[Piece]) -> Recognition:
+        """What the agent's recognizer hears in these pieces of sound, one after the other."""
+
+        def read() -> AudioClip:
+            return AudioClip.join([piece.sound.read().part(piece.from_ms, piece.to_ms) for piece in pieces])
+
+        parts = [part for piece in pieces for part in (piece.sound.digest, piece.from_ms, piece.to_ms)]
+        return self._recognition(_key("transcribe", recognizer, *parts), recognizer, read, Stage.RECOGNIZER)
 
     def listen(self, recognizer: Recognizer, digest: str, read: Callable[[], AudioClip] | None = None) -> str:
         """What the reference recognizer hears in a whole clip that was kept earlier."""
@@ -183,18 +221,19 @@ class KeptStages:
         return answer
 
     def _sound(self, key: str, render: Callable[[], AudioClip], part: str) -> Sound:
-        def describe() -> dict[str, Any]:
-            clip = render()
-            first_ms, last_ms = audible_span(clip)
-            return {
-                "digest": self.results.audio.put(clip),
-                "rate_hz": clip.rate_hz,
-                "duration_ms": clip.duration_ms,
-                "first_ms": first_ms,
-                "last_ms": last_ms,
-            }
+        return self._readable(self._kept(key, lambda: self._described(render()), part), render)
 
-        described = self._kept(key, describe, part)
+    def _described(self, clip: AudioClip) -> dict[str, Any]:
+        first_ms, last_ms = audible_span(clip)
+        return {
+            "digest": self.results.audio.put(clip),
+            "rate_hz": clip.rate_hz,
+            "duration_ms": clip.duration_ms,
+            "first_ms": first_ms,
+            "last_ms": last_ms,
+        }
+
+    def _readable(self, described: dict[str, Any], render: Callable[[], AudioClip]) -> Sound:
         digest = described["digest"]
 
         def read() -> AudioClip:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 from pydantic import JsonValue
 
 from voiceeval.audio import AudioClip, Milliseconds
-from voiceeval.call import Call, CallKey
+from voiceeval.call import Call, CallKey, Damage
 from voiceeval.cohort import PairedSample
 from voiceeval.scenario import Scenario, Tool, ToolCall
 from voiceeval.score import MetricInfo, Score
@@ -43,12 +43,11 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """Where the agent decides that the caller has finished."""
+class Delivered:
+    """What arrives at the agent, and what was done to it on the way."""
 
-    at_ms: Milliseconds
-    """Counted from the start of the turn's audio."""
-    reason: Literal["silence", "no speech", "limit"]
+    audio: AudioClip
+    damage: Damage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +97,25 @@ class Recognizer(Protocol):
 
 @runtime_checkable
 class Endpointer(Protocol):
-    """Decides when the caller has finished speaking."""
+    """Hears when somebody speaks, and decides how long a silence ends the caller's turn.
 
-    def endpoint(self, audio: AudioClip) -> Endpoint:
-        """The end of the caller's turn in audio that goes on after the last word."""
+    One that states a ``speech_fingerprint`` promises that others with the same hear the same speech.
+    """
+
+    def speech(self, audio: AudioClip) -> tuple[Span, ...]:
+        """The stretches in which somebody speaks, in order and apart.
+
+        As in a live call, what comes later must not change what was heard before. A pause shorter than the
+        shortest ``wait_ms`` may be passed over.
+        """
+        ...
+
+    def wait_ms(self, pauses_ms: Sequence[Milliseconds]) -> Milliseconds:
+        """How long the caller must be silent for their turn to be over.
+
+        Args:
+            pauses_ms: Silences after which the caller went on, in this call so far, oldest first.
+        """
         ...
 
 
@@ -140,7 +154,7 @@ class Synthesizer(Protocol):
 class Channel(Protocol):
     """The line between caller and agent."""
 
-    def carry(self, audio: AudioClip, *, seed: int) -> AudioClip:
+    def carry(self, audio: AudioClip, *, seed: int) -> Delivered:
         """What arrives at the agent when ``audio`` is spoken; as long as what was spoken."""
         ...
 

@@ -25,11 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voiceeval.audio import AudioClip
+from voiceeval.call import Damage
 from voiceeval.channel import mulaw
 from voiceeval.channel.noise import noise_bed
 from voiceeval.channel.speech_level import active_level_dbfs
 from voiceeval.channel.telephone_band import RATE_HZ as TELEPHONE_RATE_HZ
 from voiceeval.channel.telephone_band import telephone_band
+from voiceeval.protocols import Delivered
 from voiceeval.scenario import Line, content_digest
 
 VERSION = "1"
@@ -80,7 +82,7 @@ class SimulatedLine:
             }
         )
 
-    def carry(self, audio: AudioClip, *, seed: int) -> AudioClip:
+    def carry(self, audio: AudioClip, *, seed: int) -> Delivered:
         """What arrives at the agent: at 16 kHz, or 8 kHz over a telephone; as many milliseconds as went in.
 
         Args:
@@ -91,7 +93,7 @@ class SimulatedLine:
         carried = AudioClip.from_float(parts.speech + parts.noise, self.rate_hz)
         for codec in self._codecs:
             carried = codec(carried)
-        return carried
+        return Delivered(audio=carried, damage=Damage())
 
     def parts(self, audio: AudioClip, *, seed: int) -> Parts:
         """Speech and noise as `carry` adds them, for measuring a line."""

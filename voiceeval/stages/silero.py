@@ -9,44 +9,45 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from voiceeval.audio import AudioClip, Milliseconds
 from voiceeval.errors import AgentError
-from voiceeval.protocols import Endpoint, Span
+from voiceeval.protocols import Span
 from voiceeval.stages.extras import require
 from voiceeval.stages.fingerprints import fingerprint
 
 RATE_HZ = 16_000
 FRAME_SAMPLES = 512
 FRAME_MS = 32
+SHORTEST_PAUSE_MS = 3 * FRAME_MS
+"""Shorter dips of the probability are no pauses: plosives have them."""
 HYSTERESIS = 0.15
 """Speech that has begun goes on until its probability is this much below the threshold."""
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class SileroEndpointer:
     """An end-pointer: the caller has finished when speech was heard and then ``silence_ms`` without any.
 
-    Decisions fall at the end of a frame, so that times are rounded up to multiples of 32 ms. Audio at
-    another rate than 16 kHz is resampled. Where the clip ends before a decision, its end is the limit.
+    Speech begins and ends at the borders of frames of 32 ms. Audio at another rate than 16 kHz is resampled.
 
     Raises:
         AgentError: an option is out of range.
         RegistryError: the package is not installed.
     """
 
-    silence_ms: Annotated[int, Field(ge=32, le=10_000)] = 600
+    silence_ms: Annotated[int, Field(ge=96, le=10_000)] = 600
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Probability from which a frame is speech."""
-    limit_ms: Annotated[int, Field(ge=100, le=600_000)] = 15_000
-    """The turn ends here whatever is heard."""
-    no_speech_ms: Annotated[int, Field(ge=100, le=600_000)] = 5_000
-    """The turn ends here when nothing was said."""
+    adaptive: bool = False
+    """Wait for twice the caller's usual pause instead, within ``shortest_ms`` and ``longest_ms``."""
+    shortest_ms: Annotated[int, Field(ge=96, le=10_000)] = 400
+    longest_ms: Annotated[int, Field(ge=96, le=10_000)] = 1_500
     min_speech_ms: Annotated[int, Field(ge=0, le=2_000)] = 100
     """Shorter sounds are no speech: a click, a cough."""
 
@@ -54,9 +55,15 @@ class SileroEndpointer:
         require("faster_whisper", extra="whisper", needed_by="the endpointer 'silero'")
         if not 0 < self.threshold < 1:
             raise AgentError(f"threshold: must be above 0 and below 1, got {self.threshold}")
-        for name in ("silence_ms", "limit_ms", "no_speech_ms"):
-            if getattr(self, name) < FRAME_MS:
-                raise AgentError(f"{name}: must be {FRAME_MS} ms at least, got {getattr(self, name)}")
+        for name in ("silence_ms", "shortest_ms", "longest_ms"):
+            if getattr(self, name) < SHORTEST_PAUSE_MS:
+                raise AgentError(
+                    f"{name}: must be {SHORTEST_PAUSE_MS} ms at least, got {getattr(self, name)}"
+                )
+        if self.shortest_ms > self.longest_ms:
+            raise AgentError(
+                f"shortest_ms: must not exceed longest_ms, got {self.shortest_ms} and {self.longest_ms}"
+            )
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -68,27 +75,37 @@ class SileroEndpointer:
             distributions=("faster-whisper", "onnxruntime", "soxr"),
         )
 
-    def endpoint(self, audio: AudioClip) -> Endpoint:
-        """Where the turn ends."""
-        point = self._decide(_stretches(speech_probabilities(audio), self.threshold, self.silence_ms))
-        if point is not None and point.at_ms <= audio.duration_ms:
-            return point
-        silent = point is not None and point.reason == "no speech"
-        return Endpoint(at_ms=audio.duration_ms, reason="no speech" if silent else "limit")
+    @functools.cached_property
+    def speech_fingerprint(self) -> str:
+        """Equal for two that hear the same speech, however long they wait after it."""
+        return fingerprint(
+            "silero speech",
+            version=_VERSION,
+            options={"threshold": self.threshold, "min_speech_ms": self.min_speech_ms},
+            distributions=("faster-whisper", "onnxruntime", "soxr"),
+        )
 
-    def _decide(self, stretches: Iterator[_Stretch]) -> Endpoint | None:
-        quiet_until = _frame_end(self.no_speech_ms)
-        limit = Endpoint(at_ms=_frame_end(self.limit_ms), reason="limit")
-        for stretch in stretches:
-            nothing = Endpoint(at_ms=quiet_until, reason="no speech")
-            if stretch.start_ms >= quiet_until:
-                return nothing if nothing.at_ms < limit.at_ms else limit
-            if stretch.decided_ms >= limit.at_ms:
-                return limit
-            if stretch.end_ms - stretch.start_ms >= self.min_speech_ms:
-                return Endpoint(at_ms=stretch.decided_ms, reason="silence") if stretch.is_over else None
-            quiet_until = max(quiet_until, stretch.decided_ms)
-        return Endpoint(at_ms=quiet_until, reason="no speech") if quiet_until < limit.at_ms else limit
+    def speech(self, audio: AudioClip) -> tuple[Span, ...]:
+        """The stretches with speech, to within a frame; pauses under `SHORTEST_PAUSE_MS` do not part them."""
+        return speech_spans(
+            audio,
+            threshold=self.threshold,
+            min_silence_ms=SHORTEST_PAUSE_MS,
+            min_speech_ms=self.min_speech_ms,
+        )
+
+    def wait_ms(self, pauses_ms: Sequence[Milliseconds]) -> Milliseconds:
+        """``silence_ms``, or, when adaptive, twice the mean of the pauses, recent ones weighing more.
+
+        The mean is an exponential one with weight one half for each new pause; it begins at half of
+        ``silence_ms``, so that a caller who never paused is waited for as long as without adapting.
+        """
+        if not self.adaptive:
+            return self.silence_ms
+        usual_ms = self.silence_ms / 2
+        for pause_ms in pauses_ms:
+            usual_ms += (pause_ms - usual_ms) / 2
+        return round(min(max(2 * usual_ms, self.shortest_ms), self.longest_ms))
 
 
 def speech_spans(
@@ -107,9 +124,9 @@ def speech_spans(
         min_speech_ms: Shorter stretches are left out.
     """
     return tuple(
-        Span(start_ms=stretch.start_ms, end_ms=min(stretch.end_ms, audio.duration_ms))
-        for stretch in _stretches(speech_probabilities(audio), threshold, min_silence_ms)
-        if stretch.end_ms - stretch.start_ms >= min_speech_ms
+        Span(start_ms=start_ms, end_ms=min(end_ms, audio.duration_ms))
+        for start_ms, end_ms in _stretches(speech_probabilities(audio), threshold, min_silence_ms)
+        if end_ms - start_ms >= min_speech_ms
     )
 
 
@@ -127,19 +144,10 @@ def speech_probabilities(audio: AudioClip) -> tuple[float, ...]:
     return tuple(float(value) for value in np.ravel(get_vad_model()(padded))[:frames])
 
 
-class _Stretch(NamedTuple):
-    """Speech, and when it was known to be over."""
-
-    start_ms: Milliseconds
-    end_ms: Milliseconds
-    decided_ms: Milliseconds
-    is_over: bool
-    """False when the clip ended first."""
-
-
 def _stretches(
     probabilities: Sequence[float], threshold: float, silence_ms: Milliseconds
-) -> Iterator[_Stretch]:
+) -> Iterator[tuple[Milliseconds, Milliseconds]]:
+    """Start and end of each stretch of speech."""
     silence = max(threshold - HYSTERESIS, 0.01)
     start = end = -1
     for frame, probability in enumerate(probabilities):
@@ -149,15 +157,7 @@ def _stretches(
         elif start >= 0 and end < 0 and probability < silence:
             end = frame
         if end >= 0 and (frame + 1 - end) * FRAME_MS >= silence_ms:
-            yield _Stretch(start * FRAME_MS, end * FRAME_MS, (frame + 1) * FRAME_MS, is_over=True)
+            yield start * FRAME_MS, end * FRAME_MS
             start = end = -1
     if start >= 0:
-        last = len(probabilities)
-        yield _Stretch(
-            start * FRAME_MS, (end if end >= 0 else last) * FRAME_MS, last * FRAME_MS, is_over=False
-        )
-
-
-def _frame_end(at_ms: Milliseconds) -> Milliseconds:
-    """The first end of a frame at or after a moment: when a decision about it can be made."""
-    return -(-at_ms // FRAME_MS) * FRAME_MS
+        yield start * FRAME_MS, (end if end >= 0 else len(probabilities)) * FRAME_MS
