@@ -27,6 +27,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "scenario_recordings",
         "pair_table",
         "tally",
+        "aside_sounds",
         "voices",
         "evaluators",
         "finding",
