@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from voiceeval.agents import (
 from voiceeval.audio import AudioClip
 from voiceeval.call import Stage, Usage
 from voiceeval.errors import AgentError, InputError, RegistryError
-from voiceeval.protocols import Endpoint, Recognition, Reply
+from voiceeval.protocols import Recognition, Reply, Span
+from voiceeval.turn_taking import TurnTaking
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,7 +51,8 @@ class Patience:
     fingerprint = "patience"
     def __init__(self, silence_ms: int = 600) -> None:
         self.fingerprint = f"patience {silence_ms}"
-    def endpoint(self, audio): ...
+    def speech(self, audio): ...
+    def wait_ms(self, pauses_ms): ...
 def tools(scenario): ...
 
 def agent():
@@ -155,7 +157,7 @@ def test_an_agent_comes_from_a_python_object_or_function() -> None:
     [
         ("agent_stages:number", "is a int; allowed: a voiceeval.agents.Agent"),
         ("agent_stages:tools", "failed: TypeError"),
-        ("agent_stages:failing", "failed: RuntimeError at agent_stages.py:29"),
+        ("agent_stages:failing", "failed: RuntimeError at agent_stages.py:30"),
         ("agent_stages:agnet", r"has no 'agnet'. Did you mean 'agent'\?"),
         ("no_such_module:agent", "no module is named 'no_such_module'"),
     ],
@@ -179,8 +181,11 @@ class Plain:
     def synthesize(self, text: str) -> AudioClip:
         return AudioClip.silence(1, 8_000)
 
-    def endpoint(self, audio: AudioClip) -> Endpoint:
-        return Endpoint(at_ms=0, reason="limit")
+    def speech(self, audio: AudioClip) -> tuple[Span, ...]:
+        return ()
+
+    def wait_ms(self, pauses_ms: Sequence[int]) -> int:
+        return 600
 
 
 def plain(**changed: Any) -> Agent:
@@ -196,7 +201,7 @@ def plain(**changed: Any) -> Agent:
         ({"recognizer": object()}, "agent 'a': its recognizer is a object without transcribe"),
         ({"dialogue": object()}, "agent 'a': its dialogue is a object without reply"),
         ({"synthesizer": object()}, "agent 'a': its synthesizer is a object without synthesize"),
-        ({"endpointer": object()}, "agent 'a': its endpointing is a object without endpoint"),
+        ({"endpointer": object()}, "agent 'a': its endpointing is a object without speech, wait_ms"),
         ({"tool_backend": 3}, "agent 'a': its tool_backend is a int; it must be called with a scenario"),
         ({"release_date": "tomorrow"}, "release_date: must be a date such as 2026-03-01, got 'tomorrow'"),
     ],
@@ -217,6 +222,7 @@ def test_a_part_without_a_fingerprint_is_never_deterministic() -> None:
         "tools",
         "synthesizer",
         "endpointing",
+        "turn_taking",
         "latency",
         "prices",
         "greeting",
@@ -228,6 +234,7 @@ def test_a_changed_copy_has_fingerprints_of_its_own() -> None:
     agent = plain()
     for changed, part in (
         ({"greeting": "hello"}, "greeting"),
+        ({"turn_taking": TurnTaking(interruptions="finish")}, "turn_taking"),
         ({"prices": Prices(asr_per_minute=1.0)}, "prices"),
         ({"latency": {Stage.DIALOGUE: StageLatency(base_ms=1)}}, "latency"),
         ({"recognizer": Plain(fingerprint="other")}, "recognizer"),

@@ -16,8 +16,8 @@ from voiceeval.call import Arm, Call, CallerStarted, CallKey, Ending, Usage
 from voiceeval.channel.simulated_line import SimulatedLine
 from voiceeval.cohort import EVERYONE, Pair, PairedSample, PlannedCall
 from voiceeval.errors import ConfigError
-from voiceeval.kept import KeptStages
-from voiceeval.protocols import Channel, Endpoint, Reply, ToolResult
+from voiceeval.kept import KeptStages, Piece
+from voiceeval.protocols import Channel, Reply, Span, ToolResult
 from voiceeval.repeats import TASK, consistency, identical_repeats, repeat_metrics, repeat_pairs
 from voiceeval.result_store import ResultStore
 from voiceeval.scenario import Line, Scenario, ToolCall
@@ -376,8 +376,8 @@ def heard_by(
     for trial in range(3):
         key = CallKey(scenario="pay", caller="ann", line="clean", trial=trial, arm=Arm.CANDIDATE)
         seed = key.seed(1, independent_arms=independent)
-        delivered = kept.carry(line, clean, lead_ms=0, tail_ms=100, seed=seed)
-        kept.transcribe(recognizer, delivered, heard_ms=delivered.duration_ms)
+        delivered = kept.carry(line, clean, lead_ms=0, tail_ms=100, seed=seed).sound
+        kept.transcribe(recognizer, [Piece(sound=delivered, from_ms=0, to_ms=delivered.duration_ms)])
         digests.append(delivered.digest)
     return digests
 
@@ -411,8 +411,11 @@ class Voice:
 class Patient:
     fingerprint = "patient"
 
-    def endpoint(self, audio: AudioClip) -> Endpoint:
-        return Endpoint(at_ms=audio.duration_ms, reason="silence")
+    def speech(self, audio: AudioClip) -> tuple[Span, ...]:
+        return ()
+
+    def wait_ms(self, pauses_ms: Sequence[int]) -> int:
+        return 600
 
 
 class Talker:

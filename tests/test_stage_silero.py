@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +11,14 @@ from spoken import spoken
 
 from voiceeval.audio import AudioClip
 from voiceeval.errors import AgentError, RegistryError
-from voiceeval.stages.silero import FRAME_MS, SileroEndpointer, _stretches, speech_probabilities, speech_spans
+from voiceeval.stages.silero import (
+    FRAME_MS,
+    SHORTEST_PAUSE_MS,
+    SileroEndpointer,
+    _stretches,
+    speech_probabilities,
+    speech_spans,
+)
 
 
 @pytest.fixture
@@ -20,36 +30,47 @@ pytestmark = pytest.mark.usefixtures("_package")
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 16_000])
-@pytest.mark.parametrize("silence_ms", [300, 600, 1_200])
-def test_a_turn_ends_the_stated_silence_after_its_last_word(rate_hz: int, silence_ms: int) -> None:
-    clip = spoken("it ends in four one two nine", rate_hz=rate_hz, tail_ms=2_500)
-    words_end_ms = clip.duration_ms - 2_500
-    point = SileroEndpointer(silence_ms=silence_ms).endpoint(clip)
-    assert point.reason == "silence"
-    assert point.at_ms % FRAME_MS == 0
-    assert point.at_ms == pytest.approx(words_end_ms + silence_ms, abs=120)
+def test_speech_is_heard_where_the_words_are(rate_hz: int) -> None:
+    clip = spoken("it ends in four one two nine", rate_hz=rate_hz, lead_ms=300, tail_ms=2_500)
+    spans = SileroEndpointer().speech(clip)
+    assert all(moment % FRAME_MS == 0 for span in spans for moment in (span.start_ms, span.end_ms))
+    assert spans[0].start_ms == pytest.approx(300, abs=120)
+    assert spans[-1].end_ms == pytest.approx(clip.duration_ms - 2_500, abs=120)
 
 
-def test_a_pause_within_a_turn_ends_it_only_for_an_impatient_one() -> None:
+def test_the_wait_changes_nothing_that_is_heard() -> None:
+    clip = AudioClip.join([spoken("my card", tail_ms=500), spoken("ends in four one two nine", lead_ms=0)])
+    hasty, patient = SileroEndpointer(silence_ms=200), SileroEndpointer(silence_ms=900)
+    assert hasty.speech(clip) == patient.speech(clip)
+    assert hasty.speech_fingerprint == patient.speech_fingerprint
+    assert hasty.fingerprint != patient.fingerprint
+
+
+def test_a_pause_within_a_turn_is_heard_with_its_length() -> None:
     clip = AudioClip.join(
         [
             spoken("my card", lead_ms=200, tail_ms=500),
             spoken("ends in four one two nine", lead_ms=0, tail_ms=2_000),
         ]
     )
-    patient = SileroEndpointer(silence_ms=900).endpoint(clip)
-    hasty = SileroEndpointer(silence_ms=200).endpoint(clip)
-    assert hasty.at_ms < 1_500 < patient.at_ms
+    words = spoken("my card", lead_ms=200, tail_ms=0).duration_ms
+    [pause] = [
+        (one.end_ms, two.start_ms)
+        for one, two in pairwise(SileroEndpointer().speech(clip))
+        if two.start_ms - one.end_ms > 300
+    ]
+    assert pause == (pytest.approx(words, abs=120), pytest.approx(words + 500, abs=120))
     assert len(speech_spans(clip)) == 2
     assert len(speech_spans(clip, min_silence_ms=900)) == 1
 
 
-def test_a_decision_does_not_depend_on_what_comes_after_it() -> None:
+def test_what_was_heard_does_not_depend_on_what_comes_after_it() -> None:
     clip = spoken("yes that is right", tail_ms=3_000)
-    decided = SileroEndpointer().endpoint(clip)
-    later = AudioClip.join([clip.part(0, decided.at_ms + 100), spoken("and another thing")])
-    assert SileroEndpointer().endpoint(later) == decided
-    short = speech_probabilities(clip.part(0, decided.at_ms))
+    heard = SileroEndpointer().speech(clip)
+    known_ms = heard[-1].end_ms + SHORTEST_PAUSE_MS
+    later = AudioClip.join([clip.part(0, known_ms), spoken("and another thing")])
+    assert SileroEndpointer().speech(later)[: len(heard)] == heard
+    short = speech_probabilities(clip.part(0, known_ms))
     # The resampler and the model look backwards only; a 16 kHz clip is not resampled.
     assert np.allclose(short, speech_probabilities(clip)[: len(short)], atol=1e-5)
 
@@ -59,50 +80,72 @@ def test_silence_noise_and_a_tone_are_no_speech() -> None:
     tone = 0.1 * np.sin(np.arange(16_000 * 8) * 2 * np.pi * 440 / 16_000)
     for samples in (np.zeros(16_000 * 8), rng.standard_normal(16_000 * 8) * 0.05, tone):
         clip = AudioClip.from_float(samples, 16_000)
-        point = SileroEndpointer(no_speech_ms=3_000).endpoint(clip)
-        assert (point.reason, point.at_ms) == ("no speech", 3_008)
+        assert SileroEndpointer().speech(clip) == ()
         assert speech_spans(clip) == ()
 
 
-def test_a_turn_without_end_stops_at_the_limit() -> None:
-    clip = spoken("what is the balance of my account please tell me now", tail_ms=1_000)
-    point = SileroEndpointer(limit_ms=1_500).endpoint(clip)
-    assert (point.reason, point.at_ms) == ("limit", 1_504)
+@pytest.mark.parametrize("duration_ms", [0, 10, 500])
+def test_nothing_is_heard_in_a_short_silence(duration_ms: int) -> None:
+    assert SileroEndpointer().speech(AudioClip.silence(duration_ms, 8_000)) == ()
 
 
-def test_a_clip_that_ends_before_a_decision_ends_the_turn() -> None:
+def test_speech_that_goes_on_at_the_end_of_a_clip_ends_with_it() -> None:
     clip = spoken("what is the balance of my account", tail_ms=0)
-    assert SileroEndpointer().endpoint(clip).at_ms == clip.duration_ms
-    assert SileroEndpointer().endpoint(clip).reason == "limit"
-    for duration_ms in (0, 10, 500):
-        point = SileroEndpointer().endpoint(AudioClip.silence(duration_ms, 8_000))
-        assert (point.reason, point.at_ms) == ("no speech", duration_ms)
+    clip = clip.part(0, clip.duration_ms - 100)
+    assert SileroEndpointer().speech(clip)[-1].end_ms == clip.duration_ms
 
 
 def test_a_lasting_probability_between_the_thresholds_keeps_speech_going() -> None:
     speech, unsure, silence = 0.9, 0.4, 0.1
     probabilities = [speech] * 5 + [unsure] * 40 + [silence] * 10
     [stretch] = _stretches(probabilities, 0.5, 160)
-    assert stretch == (0, 45 * FRAME_MS, 50 * FRAME_MS, True)
+    assert stretch == (0, 45 * FRAME_MS)
     assert list(_stretches([silence, unsure] * 20, 0.5, 160)) == []
 
 
 @pytest.mark.parametrize(
     ("frames", "expected"),
     [
-        ([0.9] * 2 + [0.0] * 400, ("no speech", 5_024)),
-        ([0.0] * 100 + [0.9] * 10 + [0.0] * 100, ("silence", 4_128)),
-        ([0.0] * 150 + [0.9] * 30 + [0.0] * 100, ("silence", 6_368)),
-        ([0.0] * 160 + [0.9] * 30 + [0.0] * 100, ("no speech", 5_024)),
-        ([0.0] * 10 + [0.9] * 600, ("limit", 15_008)),
-        ([0.9] * 2 + [0.0] * 20 + [0.9] * 10 + [0.0] * 30, ("silence", 1_632)),
+        ([0.9] * 2 + [0.0] * 100, []),
+        ([0.0] * 100 + [0.9] * 10 + [0.0] * 100, [(3_200, 3_520)]),
+        ([0.9] * 10 + [0.0] * 2 + [0.9] * 10, [(0, 704)]),
+        ([0.9] * 10 + [0.0] * 3 + [0.9] * 10, [(0, 320), (416, 736)]),
+        ([0.9] * 2 + [0.0] * 20 + [0.9] * 10 + [0.0] * 30, [(704, 1_024)]),
+        ([0.0] * 10 + [0.9] * 30, [(320, 1_280)]),
     ],
-    ids=["click", "word", "word across the wait", "word after the wait", "endless", "click, then word"],
+    ids=["click", "word", "plosive within", "shortest pause", "click, then word", "endless"],
 )
-def test_decisions_follow_the_probabilities(frames: list[float], expected: tuple[str, int]) -> None:
-    point = SileroEndpointer()._decide(_stretches(frames, 0.5, 600))
-    assert point is not None
-    assert (point.reason, point.at_ms) == expected
+def test_speech_follows_the_probabilities(
+    frames: list[float], expected: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voiceeval.stages.silero.speech_probabilities", lambda _: tuple(frames))
+    spans = SileroEndpointer().speech(AudioClip.silence(len(frames) * FRAME_MS, 16_000))
+    assert [(span.start_ms, span.end_ms) for span in spans] == expected
+
+
+def test_an_end_pointer_that_does_not_adapt_waits_as_long_as_stated() -> None:
+    for pauses_ms in ([], [100], [900, 2_000]):
+        assert SileroEndpointer(silence_ms=700).wait_ms(pauses_ms) == 700
+
+
+def test_an_adaptive_one_waits_twice_the_usual_pause() -> None:
+    one = SileroEndpointer(silence_ms=600, adaptive=True, shortest_ms=400, longest_ms=1_500)
+    assert one.wait_ms([]) == 600
+    # By hand: (300 + 500) / 2 = 400, and (400 + 700) / 2 = 550.
+    assert one.wait_ms([500]) == 800
+    assert one.wait_ms([500, 700]) == 1_100
+    assert one.wait_ms([500] * 30) == 1_000
+    assert one.wait_ms([700, 100]) != one.wait_ms([100, 700])
+
+
+@pytest.mark.parametrize("pauses_ms", [[], [100], [900], [5_000] * 9, [96] * 9, [300, 800, 150]])
+def test_an_adaptive_wait_keeps_its_bounds_and_never_shrinks_with_a_longer_pause(
+    pauses_ms: list[int],
+) -> None:
+    one = SileroEndpointer(adaptive=True, shortest_ms=450, longest_ms=1_200)
+    waits = [one.wait_ms([*pauses_ms, last_ms]) for last_ms in range(0, 4_000, 100)]
+    assert waits == sorted(waits)
+    assert all(450 <= wait_ms <= 1_200 for wait_ms in [one.wait_ms(pauses_ms), *waits])
 
 
 def test_every_option_is_part_of_the_fingerprint() -> None:
@@ -110,18 +153,38 @@ def test_every_option_is_part_of_the_fingerprint() -> None:
         SileroEndpointer(),
         SileroEndpointer(silence_ms=700),
         SileroEndpointer(threshold=0.6),
-        SileroEndpointer(limit_ms=9_000),
-        SileroEndpointer(no_speech_ms=4_000),
+        SileroEndpointer(adaptive=True),
+        SileroEndpointer(shortest_ms=300),
+        SileroEndpointer(longest_ms=2_000),
         SileroEndpointer(min_speech_ms=0),
     ]
-    assert len({each.fingerprint for each in made}) == len(made)
+    assert len({each.fingerprint for each in made}) == len(made) == 1 + len(fields(SileroEndpointer))
 
 
-def test_an_option_out_of_range_is_refused() -> None:
-    with pytest.raises(AgentError, match="threshold: must be above 0 and below 1, got 1"):
-        SileroEndpointer(threshold=1.0)
-    with pytest.raises(AgentError, match="silence_ms: must be 32 ms at least, got 0"):
-        SileroEndpointer(silence_ms=0)
+def test_hearing_alike_depends_on_what_decides_what_is_speech_and_on_nothing_else() -> None:
+    plain = SileroEndpointer().speech_fingerprint
+    waits = SileroEndpointer(silence_ms=700, adaptive=True, shortest_ms=300, longest_ms=2_000)
+    assert waits.speech_fingerprint == plain
+    hears = [SileroEndpointer(threshold=0.6), SileroEndpointer(min_speech_ms=0)]
+    assert len({plain, *(each.speech_fingerprint for each in hears)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 1.0}, "threshold: must be above 0 and below 1, got 1"),
+        ({"silence_ms": 0}, "silence_ms: must be 96 ms at least, got 0"),
+        ({"shortest_ms": 95}, "shortest_ms: must be 96 ms at least, got 95"),
+        ({"longest_ms": 32}, "longest_ms: must be 96 ms at least, got 32"),
+        (
+            {"shortest_ms": 900, "longest_ms": 800},
+            "shortest_ms: must not exceed longest_ms, got 900 and 800",
+        ),
+    ],
+)
+def test_an_option_out_of_range_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(AgentError, match=message):
+        SileroEndpointer(**options)
 
 
 def test_without_the_package_the_line_that_installs_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

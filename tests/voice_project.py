@@ -23,7 +23,7 @@ import numpy as np
 
 from voiceeval.agents import Agent
 from voiceeval.audio import AudioClip
-from voiceeval.protocols import Endpoint, Recognition, Reply, ToolResult
+from voiceeval.protocols import Recognition, Reply, Span, ToolResult
 from voiceeval.scenario import ToolCall
 
 RATE_HZ = 16000
@@ -63,10 +63,18 @@ class Ears:
 
 
 class Ends:
+    """Takes what is loud for speech."""
+
     fingerprint = "ends"
 
-    def endpoint(self, audio):
-        return Endpoint(at_ms=audio.duration_ms, reason="silence")
+    def speech(self, audio):
+        frame = audio.rate_hz // 100
+        frames = audio.samples[: len(audio.samples) // frame * frame].reshape(-1, frame)
+        loud = np.flatnonzero(np.abs(frames.astype(int)).max(axis=1) > 500)
+        return (Span(start_ms=10 * int(loud[0]), end_ms=10 * int(loud[-1]) + 10),) if len(loud) else ()
+
+    def wait_ms(self, pauses_ms):
+        return 500
 
 
 class Clerk:

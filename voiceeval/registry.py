@@ -45,7 +45,7 @@ METHODS: Mapping[Kind, tuple[str, ...]] = {
     "recognizer": ("transcribe",),
     "dialogue_model": ("reply",),
     "synthesizer": ("synthesize",),
-    "endpointer": ("endpoint",),
+    "endpointer": ("speech", "wait_ms"),
     "tool_backend": ("call", "state"),
     "metric": ("info", "score"),
 }
