@@ -24,37 +24,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from voiceeval.repair_requests import normalised, repair_requests, says
 from voiceeval.scenario import CallerTurn, Scenario
 
 Wording = Literal["text", "repair", "objection"]
-
-REPAIR_REQUESTS = {
-    "en": (
-        "say that again",
-        "say it again",
-        "repeat that",
-        "repeat it",
-        "could you repeat",
-        "can you repeat",
-        "please repeat",
-        "did not catch",
-        "didn't catch",
-        "did not understand",
-        "didn't understand",
-        "did not get",
-        "didn't get",
-        "did not hear",
-        "didn't hear",
-        "one more time",
-        "come again",
-        "pardon",
-        "are you still there",
-    ),
-    "de": ("noch einmal", "wiederholen", "nicht verstanden", "wie bitte", "sind sie noch da"),
-    "es": ("otra vez", "repetir", "puede repetirlo", "no le entendí", "no he entendido", "sigue ahí"),
-    "fr": ("répéter", "encore une fois", "pas compris", "pas entendu", "êtes-vous toujours là"),
-}
-"""Phrases by which an agent asks to repeat, by language. A language that is not listed has English's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +70,6 @@ class Decision(NamedTuple):
     memory: CallerMemory
 
 
-def repair_requests(locale: str) -> tuple[str, ...]:
-    """The phrases by which an agent asks to repeat in a locale's language."""
-    language = locale.replace("_", "-").split("-")[0].lower()
-    return REPAIR_REQUESTS.get(language, REPAIR_REQUESTS["en"])
-
-
 def begin(scenario: Scenario) -> Decision:
     """What the caller says first: the first turn without a cue, whatever the greeting was."""
     memory = CallerMemory(repairs=(0,) * len(scenario.turns))
@@ -122,8 +89,8 @@ def respond(
         repair_phrases: Phrases that ask to repeat; by default those of the scenario's language.
     """
     phrases = repair_requests(scenario.locale) if repair_phrases is None else repair_phrases
-    heard = _normalised(reply)
-    asks_again = not heard.strip() or any(_says(heard, phrase) for phrase in phrases)
+    heard = normalised(reply)
+    asks_again = not heard.strip() or any(says(heard, phrase) for phrase in phrases)
     if asks_again and memory.last is not None and memory.last.text:
         return _repeat(scenario, memory, memory.last)
     index = next(_candidates(scenario, memory, heard), None)
@@ -164,7 +131,7 @@ class ScriptedCaller:
 
 def _candidates(scenario: Scenario, memory: CallerMemory, heard: str) -> Iterator[int]:
     """Turns that fit the reply, best first."""
-    cued = [i for i, turn in enumerate(scenario.turns) if any(_says(heard, phrase) for phrase in turn.cue)]
+    cued = [i for i, turn in enumerate(scenario.turns) if any(says(heard, phrase) for phrase in turn.cue)]
     yield from (i for i in cued if i not in memory.said)
     yield from (i for i in cued if i in memory.said)
     yield from (i for i, turn in enumerate(scenario.turns) if not turn.cue and i not in memory.said)
@@ -172,7 +139,7 @@ def _candidates(scenario: Scenario, memory: CallerMemory, heard: str) -> Iterato
 
 def _say(scenario: Scenario, memory: CallerMemory, index: int, *, reply: str | None) -> Decision:
     turn = scenario.turns[index]
-    if reply is not None and not all(_says(reply, phrase) for phrase in turn.expects):
+    if reply is not None and not all(says(reply, phrase) for phrase in turn.expects):
         objection = Utterance(text=turn.objection, script_turn=index, wording="objection")
         return _again(scenario, memory, objection)
     if index in memory.said:
@@ -200,15 +167,3 @@ def _again(scenario: Scenario, memory: CallerMemory, words: Utterance) -> Decisi
     repairs = list(memory.repairs)
     repairs[words.script_turn] += words.wording == "repair"
     return Decision(words, replace(memory, last=words, in_a_row=memory.in_a_row + 1, repairs=tuple(repairs)))
-
-
-def _normalised(text: str) -> str:
-    """Lower case, words and digits only, one space around each."""
-    letters = "".join(c if c.isalnum() else "" if c in "'’" else " " for c in text.casefold())
-    return f" {' '.join(letters.split())} "
-
-
-def _says(heard: str, phrase: str) -> bool:
-    """Whether normalised words contain a phrase, or one of its ``|`` alternatives."""
-    wanted = (_normalised(option) for option in phrase.split("|"))
-    return any(words.strip() and words in heard for words in wanted)
