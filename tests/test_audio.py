@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from voiceeval.audio import AudioClip, AudioFormat
+from voiceeval.audio import AudioClip, AudioFormat, audible_span
 from voiceeval.errors import AudioError
 from voiceeval.scenario import Caller, CallerTurn, Entity, Line, Scenario, ToolCall, ToolPath
 
@@ -31,6 +31,31 @@ def test_a_file_of_either_format_gives_the_same_samples_back(
     np.testing.assert_array_equal(read.samples, clip.samples)
     assert read.rate_hz == clip.rate_hz
     assert read.digest() == clip.digest()
+
+
+def tone(duration_ms: int, rate_hz: int, amplitude: float = 0.3) -> AudioClip:
+    seconds = np.arange(duration_ms * rate_hz // 1000) / rate_hz
+    return AudioClip.from_float(amplitude * np.sin(2 * np.pi * 440 * seconds), rate_hz)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 22_050, 44_100])
+@pytest.mark.parametrize(("first_ms", "last_ms", "end_ms"), [(120, 420, 500), (9_000, 20_000, 20_000)])
+def test_the_audible_span_leaves_out_silence_on_both_sides(
+    rate_hz: int, first_ms: int, last_ms: int, end_ms: int
+) -> None:
+    samples = np.zeros(end_ms * rate_hz // 1000, dtype=np.int16)
+    first, last = first_ms * rate_hz // 1000, last_ms * rate_hz // 1000
+    samples[first:last] = tone(last_ms - first_ms + 1, rate_hz).samples[: last - first]
+    clip = AudioClip(samples, rate_hz)
+    assert audible_span(clip) == (first_ms, last_ms)
+    assert audible_span(clip.part(first_ms, last_ms)) == (0, last_ms - first_ms)
+
+
+def test_dither_and_a_clip_shorter_than_a_frame_are_not_audible() -> None:
+    noise = np.random.default_rng(1).normal(0, 1e-3, 8_000)
+    assert audible_span(AudioClip.from_float(noise, 8_000)) == (0, 0)
+    assert audible_span(tone(9, 22_050)) == (0, 0)
+    assert audible_span(AudioClip.silence(0, 16_000)) == (0, 0)
 
 
 @given(clips)
@@ -163,7 +188,7 @@ def test_an_entity_must_occur_in_the_turn_and_is_not_repeated_in_the_message() -
 @pytest.mark.parametrize(
     ("turn", "message"),
     [
-        ({}, "needs text, or silence_ms"),
+        ({}, "needs text, keys, hangs_up, or silence_ms"),
         ({"silence_ms": 5, "audio": "x.wav"}, "audio needs text"),
         ({"text": "a", "expects": ["b"]}, "expects needs objection"),
     ],

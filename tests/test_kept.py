@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voiceeval.audio import AudioClip
+from voiceeval.audio import AudioClip, audible_span
 from voiceeval.call import Damage
 from voiceeval.errors import HarnessError
-from voiceeval.kept import KeptStages, NonsenseError, Piece, Sound, audible_span
+from voiceeval.kept import KeptStages, NonsenseError, Piece, Sound
 from voiceeval.protocols import Delivered, Recognition, Span
 from voiceeval.result_store import ResultStore
 
@@ -81,16 +81,6 @@ def up_to(sound: Sound, end_ms: int) -> list[Piece]:
 @pytest.fixture
 def kept(tmp_path: Path) -> KeptStages:
     return KeptStages(ResultStore(tmp_path))
-
-
-def test_the_audible_span_leaves_out_silence_on_both_sides() -> None:
-    clip = AudioClip.join([AudioClip.silence(120, RATE_HZ), tone(300), AudioClip.silence(80, RATE_HZ)])
-    assert audible_span(clip) == (120, 420)
-
-
-def test_dither_is_not_audible() -> None:
-    noise = np.random.default_rng(1).normal(0, 1e-3, RATE_HZ)
-    assert audible_span(AudioClip.from_float(noise, RATE_HZ)) == (0, 0)
 
 
 def test_the_same_text_is_spoken_once_and_the_same_sound_recognised_once(kept: KeptStages) -> None:

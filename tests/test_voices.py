@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from voiceeval.audio import AudioClip
+from voiceeval.audio import AudioClip, audible_span
 from voiceeval.errors import AudioError, HarnessError
-from voiceeval.kept import KeptStages, audible_span
+from voiceeval.kept import KeptStages
 from voiceeval.result_store import ResultStore
 from voiceeval.scenario import Hesitation
 from voiceeval.voices import CallerVoices

@@ -18,6 +18,9 @@ Milliseconds = int
 
 AudioFormat = Literal["wav", "flac"]
 FULL_SCALE = 32768.0
+AUDIBLE_DBFS = -50.0
+"""A 10 ms frame above this level is audible; synthetic silence and dither lie far below."""
+_FRAME_MS = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,3 +117,20 @@ class AudioClip:
         import soxr
 
         return AudioClip(soxr.resample(self.samples, self.rate_hz, rate_hz, quality="HQ"), rate_hz)
+
+
+def audible_span(clip: AudioClip) -> tuple[Milliseconds, Milliseconds]:
+    """Start of the first and end of the last 10 ms frame whose RMS exceeds `AUDIBLE_DBFS`; (0, 0) if none.
+
+    Frames begin where `AudioClip.part` cuts, so that times do not drift at 22,050 Hz, of which 10 ms are no
+    whole number of samples. What is left over at the end makes no frame.
+    """
+    count = len(clip.samples) * 1000 // (clip.rate_hz * _FRAME_MS)
+    if not count:
+        return 0, 0
+    borders = np.arange(count + 1) * (clip.rate_hz * _FRAME_MS) // 1000
+    sums = np.add.reduceat(clip.samples[: borders[-1]].astype(np.float64) ** 2, borders[:-1])
+    loud = np.flatnonzero(sums / np.diff(borders) > (FULL_SCALE * 10 ** (AUDIBLE_DBFS / 20)) ** 2)
+    if not len(loud):
+        return 0, 0
+    return int(loud[0]) * _FRAME_MS, (int(loud[-1]) + 1) * _FRAME_MS

@@ -13,9 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
-from voiceeval.audio import AudioClip, Milliseconds
+from voiceeval.audio import AudioClip, Milliseconds, audible_span
 from voiceeval.call import Damage, Stage
 from voiceeval.errors import HarnessError, RunFolderError
 from voiceeval.protocols import (
@@ -30,9 +28,6 @@ from voiceeval.protocols import (
 from voiceeval.result_store import MISSING, ResultStore
 from voiceeval.stopwatch import PROCESS
 
-AUDIBLE_DBFS = -50.0
-"""A 10 ms frame above this level is audible; synthetic silence and dither lie far below."""
-_FRAME_MS = 10
 _FORMAT = "5"
 """Part of every key: raised when the meaning of a kept result changes."""
 
@@ -70,17 +65,6 @@ class Carried:
 
     sound: Sound
     damage: Damage
-
-
-def audible_span(clip: AudioClip) -> tuple[Milliseconds, Milliseconds]:
-    """Start of the first and end of the last 10 ms frame whose RMS exceeds `AUDIBLE_DBFS`; (0, 0) if none."""
-    frame = clip.rate_hz * _FRAME_MS // 1000
-    count = len(clip.samples) // frame
-    frames = clip.samples[: count * frame].reshape(count, frame).astype(np.float64)
-    loud = np.flatnonzero(np.mean(frames**2, axis=1) > (32768.0 * 10 ** (AUDIBLE_DBFS / 20)) ** 2)
-    if not len(loud):
-        return 0, 0
-    return int(loud[0]) * _FRAME_MS, (int(loud[-1]) + 1) * _FRAME_MS
 
 
 @dataclass(frozen=True, slots=True)
