@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -266,6 +267,30 @@ class Room(Written):
     file: str = ""
     """A recorded impulse response instead, relative to this file."""
 
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        if self.file:
+            stated = sorted(self.model_fields_set & {"size_m", "rt60_ms", "distance_m"})
+            if stated:
+                raise ValueError(f"{stated[0]}: a room is either recorded (file) or described")
+            return self
+        length, width, height = self.size_m
+        volume = length * width * height
+        surface = 2 * (length * width + length * height + width * height)
+        # Sabine's formula, 0.161 V / (S a), with walls that swallow everything.
+        shortest = math.ceil(161 * volume / surface)
+        if self.rt60_ms <= shortest:
+            raise ValueError(
+                f"rt60_ms: walls that swallow everything still leave {shortest} ms in a room of this size; "
+                f"allowed: more than that"
+            )
+        if self.distance_m > 0.8 * max(self.size_m):
+            raise ValueError(
+                f"distance_m: mouth and microphone must both be in the room; "
+                f"allowed: up to {0.8 * max(self.size_m):g}"
+            )
+        return self
+
 
 class Packets(Written):
     """Speech in packets over a network that loses and delays them."""
@@ -281,6 +306,21 @@ class Packets(Written):
     packet_ms: Literal[20] = 20
     concealment: Literal["repeat", "silence"] = "repeat"
     """What is played for a lost packet: the last one with its pitch, fading; or nothing."""
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        # Of Gilbert's chain: the chance to begin losing is loss / (burst (1 - loss)), which is at most 1.
+        shortest = self.loss_rate / (1 - self.loss_rate)
+        if self.burst_packets < shortest:
+            raise ValueError(
+                f"burst_packets: {self.loss_rate:g} of the packets cannot be lost in bursts of "
+                f"{self.burst_packets:g}; allowed: {shortest:.4g} or more"
+            )
+        if self.jitter_ms and not self.buffer_ms:
+            raise ValueError(
+                "buffer_ms: without a buffer every delayed packet is lost; allowed: above 0 with jitter_ms"
+            )
+        return self
 
 
 class Line(Written):
