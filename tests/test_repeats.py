@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -12,7 +13,20 @@ from test_kept import RATE_HZ, Beeper, CountingRecognizer, Straight
 
 from voiceeval.agents import Agent
 from voiceeval.audio import AudioClip
-from voiceeval.call import Arm, Call, CallerStarted, CallKey, Ending, Usage
+from voiceeval.call import (
+    AgentStopped,
+    Arm,
+    AsideStarted,
+    Call,
+    CallerStarted,
+    CallKey,
+    Ending,
+    Event,
+    KeyPressed,
+    ReplyDropped,
+    Transcribed,
+    Usage,
+)
 from voiceeval.channel.simulated_line import SimulatedLine
 from voiceeval.cohort import EVERYONE, Pair, PairedSample, PlannedCall
 from voiceeval.errors import ConfigError
@@ -485,3 +499,47 @@ def test_repeats_are_equal_by_construction_when_a_deterministic_agent_hears_the_
     unmeasured = recorded(planned[0], Arm.CANDIDATE, "ab", Ending.HARNESS_FAILED)
     assert identical_repeats(planned, calls | {unmeasured.key.id: unmeasured}, agents)["candidate"] == 0
     assert identical_repeats(planned[:1], calls, agents)["candidate"] == 0
+
+
+HEARD = Transcribed(at_ms=9, turn=1, text="block my card", stage_ms=1)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ([HEARD], [replace(HEARD, at_ms=70)], 1),
+        ([HEARD], [replace(HEARD, text="block"), replace(HEARD, text="my card")], 0),
+        ([HEARD], [HEARD, ReplyDropped(at_ms=10, turn=1)], 0),
+        ([AgentStopped(at_ms=8, turn=0)], [AgentStopped(at_ms=8, turn=0, interrupted=True)], 0),
+        ([KeyPressed(at_ms=9, turn=1, key="4")], [KeyPressed(at_ms=9, turn=1, key="5")], 0),
+        ([KeyPressed(at_ms=9, turn=1, key="4")], [KeyPressed(at_ms=11, turn=1, key="4")], 1),
+        (["x"], ["y"], 0),
+        (["x"], ["x"], 1),
+    ],
+    ids=[
+        "another moment",
+        "an end of turn too early",
+        "a reply given up",
+        "a reply cut off",
+        "another key",
+        "the same key",
+        "another aside",
+        "the same aside",
+    ],
+)
+def test_repeats_are_equal_only_if_the_agent_took_the_same_from_the_same(
+    one: list[Event | str], other: list[Event | str], equal: int
+) -> None:
+    planned, _ = placed({"pay/ann": ("11", "11")})
+    calls = {}
+    for call, more in zip(planned, (one, other), strict=True):
+        events = [
+            AsideStarted(at_ms=5, turn=1, aside="cough", text="", audio=event, audio_from_ms=0)
+            if isinstance(event, str)
+            else event
+            for event in more
+        ]
+        made = recorded(call, Arm.BASELINE, "a")
+        calls[made.key.id] = replace(made, events=(*made.events, *events))
+    agents = {Arm.BASELINE: agent("fixed"), Arm.CANDIDATE: agent("fixed")}
+    assert identical_repeats(planned, calls, agents) == {"baseline": equal, "candidate": 0}

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from voiceeval.call import AgentStarted, Arm, Call, CallKey, Ending, Usage
+from voiceeval.audio import AudioClip
+from voiceeval.call import AgentStarted, Arm, AsideStarted, Call, CallerStarted, CallKey, Ending, Usage
 from voiceeval.cohort import PlannedCall
+from voiceeval.content_files import FlacStore
 from voiceeval.errors import RunFolderError
-from voiceeval.run_folder import RunFolder, find_run
+from voiceeval.run_folder import RunFolder, clips, find_run
 
 
 def key(number: int = 0, arm: Arm = Arm.BASELINE) -> CallKey:
@@ -50,6 +52,25 @@ def test_calls_come_back_as_they_were_added(tmp_path: Path) -> None:
     assert again.planned[0].tags == {"accent": "low"}
     assert again.has(key())
     assert not again.has(key(99))
+
+
+def test_every_sound_of_a_call_is_kept_with_it_and_a_silent_turn_has_none(tmp_path: Path) -> None:
+    store = FlacStore(tmp_path / "store")
+    voice, cough, words = (store.put(AudioClip.silence(length, 8_000)) for length in (10, 20, 30))
+    sounding = replace(
+        call(),
+        events=(
+            AgentStarted(at_ms=10, turn=0, text="hello", audio=voice, stage_ms=5),
+            AsideStarted(at_ms=20, turn=0, aside="cough", text="", audio=cough, audio_from_ms=0),
+            CallerStarted(at_ms=90, turn=1, text="", script_turn=0, wording="text", audio=""),
+            CallerStarted(at_ms=95, turn=2, text="yes", script_turn=1, wording="text", audio=words),
+            CallerStarted(at_ms=99, turn=3, text="yes", script_turn=1, wording="repair", audio=words),
+        ),
+    )
+    assert clips(sounding) == (voice, cough, words)
+    folder = new_folder(tmp_path / "run")
+    folder.add(sounding, audio=store)
+    assert [folder.audio.get(digest).duration_ms for digest in clips(sounding)] == [10, 20, 30]
 
 
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from voice_project import CALLS, VoiceProject
 
 from voiceeval import blessing
 from voiceeval.assembly import build
-from voiceeval.call import Arm, Call, CallerStarted, CallKey, Ending, Usage
+from voiceeval.call import Arm, AsideStarted, Call, CallerStarted, CallKey, Ending, Usage
 from voiceeval.cli import main
 from voiceeval.cohort import PlannedCall
 from voiceeval.config import load_config
@@ -561,6 +561,15 @@ def test_first_turns_must_sound_alike_and_later_ones_need_not() -> None:
     assert unlike_callers([planned(0)], alike) == ""
     other = placed(call(1, Arm.BASELINE, "a", "b"), call(1, Arm.CANDIDATE, "x", "b"))
     assert "in 1 of 2 calls" in unlike_callers([planned(0), planned(1)], {**alike, **other})
+
+
+def test_asides_during_the_greeting_and_a_silent_first_turn_say_nothing_about_callers() -> None:
+    spoken = [call(0, Arm.BASELINE, "a", "b"), call(0, Arm.CANDIDATE, "a", "b")]
+    cough = AsideStarted(at_ms=0, turn=0, aside="cough", text="", audio="c", audio_from_ms=0)
+    spoken[1] = replace(spoken[1], events=(cough, *spoken[1].events))
+    assert caller_clips(spoken[1]) == ("c", "a", "b")
+    silent = placed(call(1, Arm.BASELINE, "", "b"), call(1, Arm.CANDIDATE, "", "x"))
+    assert unlike_callers([planned(0), planned(1)], {**placed(*spoken), **silent}) == ""
 
 
 def test_a_call_that_ended_before_the_caller_spoke_says_nothing_about_callers() -> None:

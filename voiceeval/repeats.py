@@ -35,7 +35,18 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from voiceeval.agents import Agent
-from voiceeval.call import Arm, Call, CallerStarted, CallKey, Ending
+from voiceeval.call import (
+    AgentStopped,
+    Arm,
+    AsideStarted,
+    Call,
+    CallerStarted,
+    CallKey,
+    Ending,
+    KeyPressed,
+    ReplyDropped,
+    Transcribed,
+)
 from voiceeval.cohort import Pair, PlannedCall
 from voiceeval.errors import ConfigError
 from voiceeval.metrics.task import TaskCompletion
@@ -145,9 +156,10 @@ def identical_repeats(
 ) -> Mapping[str, int]:
     """By arm: groups whose repeats could not but end alike.
 
-    Those in which every repeat heard the very same sounds, by their digests, from an agent of which all parts
-    that ``task_completion`` depends on promise equal answers to equal input. Times of events may still differ
-    between such repeats; words, tool calls and outcomes cannot.
+    Those in which every repeat heard the very same sounds, by their digests, and took the same from them
+    (transcripts, and replies given up or cut off), with an agent of which all parts that ``task_completion``
+    depends on promise equal answers to equal input. Times of events may still differ between such repeats;
+    tool calls and outcomes cannot.
 
     Args:
         planned: every planned call, in any order.
@@ -157,9 +169,9 @@ def identical_repeats(
     groups = [group for group in _groups(planned) if len(group) > 1]
     counts = {}
     for arm in Arm:
-        heard = [{_sounds(calls.get(_key(call, arm).id)) for call in group} for group in groups]
+        heard = [{_taken_in(calls.get(_key(call, arm).id)) for call in group} for group in groups]
         steady = all(agents[arm].deterministic(part) for part in TASK.depends_on)
-        counts[str(arm)] = sum(steady and len(sounds) == 1 and () not in sounds for sounds in heard)
+        counts[str(arm)] = sum(steady and len(alike) == 1 and () not in alike for alike in heard)
     return counts
 
 
@@ -311,8 +323,22 @@ def _key(call: PlannedCall, arm: Arm) -> CallKey:
     return CallKey(scenario=call.scenario, caller=call.caller, line=call.line, trial=call.trial, arm=arm)
 
 
-def _sounds(call: Call | None) -> tuple[str, ...]:
-    """What a call's agent was given to hear; nothing for a call that was not measured."""
+def _taken_in(call: Call | None) -> tuple[tuple[str, ...], ...]:
+    """What a call's agent was given to hear, and what it took from it; nothing where it was given nothing.
+
+    The second part is not decided by the first: how long an agent thinks decides over whom it talks.
+    """
     if call is None or call.ending is Ending.HARNESS_FAILED:
         return ()
-    return tuple(event.audio for event in call.events if isinstance(event, CallerStarted))
+    given: list[str] = []
+    taken: list[str] = []
+    for event in call.events:
+        if isinstance(event, CallerStarted | AsideStarted):
+            given.append(event.audio)
+        elif isinstance(event, KeyPressed):
+            given.append(event.key)
+        elif isinstance(event, Transcribed):
+            taken.append(event.text)
+        elif isinstance(event, ReplyDropped) or (isinstance(event, AgentStopped) and event.interrupted):
+            taken.append(event.kind)
+    return (tuple(given), tuple(taken)) if any(given) else ()

@@ -10,7 +10,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from voiceeval import __version__
 from voiceeval.agents import UNSTATED
-from voiceeval.call import Arm, Call, CallerStarted
+from voiceeval.call import Arm, AsideStarted, Call, CallerStarted
 from voiceeval.cohort import PlannedCall
 from voiceeval.errors import RunFolderError
 from voiceeval.experiment import Experiment, keys
@@ -200,11 +200,12 @@ def unlike_callers(planned: Iterable[PlannedCall], calls: Mapping[str, Call]) ->
     """Why the arms did not hear the same callers; empty if they did.
 
     Compares the caller's first turn, which nothing the agents do can change. Later turns follow the
-    conversation. A call that ended before the caller spoke says nothing.
+    conversation, and so do sounds made while the agent speaks. A call that ended before the caller spoke says
+    nothing, nor does one in which the caller begins by staying silent.
     """
     compared, differing = 0, 0
     for call in planned:
-        clips = [caller_clips(placed)[:1] for key in keys((call,)) if (placed := calls.get(key.id))]
+        clips = [_first_words(placed) for key in keys((call,)) if (placed := calls.get(key.id))]
         if len(clips) == len(Arm) and all(clips):
             compared += 1
             differing += clips[0] != clips[1]
@@ -217,8 +218,14 @@ def unlike_callers(planned: Iterable[PlannedCall], calls: Mapping[str, Call]) ->
 
 
 def caller_clips(call: Call) -> tuple[str, ...]:
-    """Digests of what the line delivered to the agent, turn by turn."""
-    return tuple(event.audio for event in call.events if isinstance(event, CallerStarted))
+    """Digests of what the line delivered to the agent, in order; a silent turn delivers nothing."""
+    sounds = [event.audio for event in call.events if isinstance(event, CallerStarted | AsideStarted)]
+    return tuple(digest for digest in sounds if digest)
+
+
+def _first_words(call: Call) -> str:
+    """The digest of the caller's first turn; empty where they say nothing in it."""
+    return next((event.audio for event in call.events if isinstance(event, CallerStarted)), "")
 
 
 def joined(sentences: tuple[str, ...]) -> str:

@@ -26,7 +26,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from voiceeval.call import CALL_JSON, AgentStarted, Call, CallerStarted, CallKey
+from voiceeval.call import CALL_JSON, AgentStarted, AsideStarted, Call, CallerStarted, CallKey
 from voiceeval.cohort import PlannedCall
 from voiceeval.content_files import FlacStore, write_whole
 from voiceeval.errors import RunFolderError
@@ -219,8 +219,9 @@ class RunFolder:
 
 
 def clips(call: Call) -> tuple[str, ...]:
-    """Digests of all audio of a call: what the agent heard, and what it said."""
-    digests = [event.audio for event in call.events if isinstance(event, CallerStarted | AgentStarted)]
+    """Digests of all audio of a call, each once: what the agent heard, asides too, and what it said."""
+    sounding = CallerStarted | AsideStarted | AgentStarted
+    digests = [event.audio for event in call.events if isinstance(event, sounding)]
     return tuple(dict.fromkeys(digest for digest in digests if digest))
 
 

@@ -105,7 +105,7 @@ class _NotPlaced:
     def _refuse(self, *_: object) -> Any:
         raise HarnessError("the baseline is stored: no call can be placed with it")
 
-    transcribe = reply = synthesize = endpoint = __call__ = _refuse
+    transcribe = reply = synthesize = speech = wait_ms = __call__ = _refuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
