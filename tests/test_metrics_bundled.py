@@ -16,6 +16,7 @@ PARTS = {
     "tools",
     "synthesizer",
     "endpointing",
+    "turn_taking",
     "latency",
     "prices",
     "greeting",
@@ -75,6 +76,7 @@ def test_a_metric_is_what_its_name_says_and_describes_itself(name: str) -> None:
     assert info.depends_on
     assert set(info.depends_on) <= PARTS
     assert len(set(info.depends_on)) == len(info.depends_on)
+    assert ("endpointing" in info.depends_on) == ("turn_taking" in info.depends_on)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -22,6 +22,10 @@ from voiceeval.metrics import BUNDLED
 
 ROOT = Path(__file__).parent.parent
 TABLE = Path(__file__).parent / "metric_signatures.json"
+COMPUTING = (
+    *("voiceeval.metrics.", "voiceeval.normalizers", "voiceeval.spoken_numbers"),
+    "voiceeval.repair_requests",
+)
 NOT_COMPUTING = frozenset({"voiceeval.protocols", "voiceeval.score", "voiceeval.scenario", "voiceeval.call"})
 """Nouns and protocols: what they hold is read by metrics, and what they compute is tested where they are."""
 
@@ -38,12 +42,7 @@ def _imports(tree: ast.Module) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("voiceeval.")
     }
-    return {
-        name
-        for name in found
-        if name.startswith(("voiceeval.metrics.", "voiceeval.normalizers", "voiceeval.spoken_numbers"))
-        and name not in NOT_COMPUTING
-    }
+    return {name for name in found if name.startswith(COMPUTING) and name not in NOT_COMPUTING}
 
 
 def _reached(module: str) -> dict[str, ast.Module]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from voiceeval.call import Call, Ending
+from voiceeval.metrics.agent_parts import SHAPES_A_CALL
 from voiceeval.metrics.gaps import harness_failed, not_applicable
 from voiceeval.metrics.task import judge_task
 from voiceeval.scenario import Scenario
@@ -19,12 +20,12 @@ class CostPerCompletedCall:
 
     info = MetricInfo(
         name="cost_per_completed_call",
-        version=1,
+        version=2,
         title="Cost per completed call",
         definition="Cost of all calls, by the agent's price table, over the calls that completed their task.",
         unit="currency",
         direction=Direction.LOWER_IS_BETTER,
-        depends_on=("recognizer", "endpointing", "dialogue", "tools", "greeting", "synthesizer", "prices"),
+        depends_on=(*SHAPES_A_CALL, "prices"),
     )
 
     def score(self, scenario: Scenario, call: Call) -> Score:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from voiceeval.call import Call, Ending
+from voiceeval.metrics.agent_parts import SHAPES_A_CALL
 from voiceeval.metrics.alignment import align, distance
 from voiceeval.metrics.gaps import harness_failed, not_applicable, nothing_to_look_at
 from voiceeval.metrics.spoken_turns import never_reached, reports_transcripts, spoken_turns
@@ -63,20 +64,20 @@ class EntityErrorRate:
 
     A date in figures (3/23) is not read as a date, because its order depends on the country.
 
-    Entities count in turns said as written, and in repairs and objections that say the same after the
-    normaliser. What was never transcribed is wrong, and so is what a failing agent did not let the caller
-    say.
+    Entities count in turns said as written, afterthoughts included, and in repairs and objections that say
+    the same after the normaliser. What was never transcribed is wrong, and so is what a failing agent did not
+    let the caller say.
     """
 
     info = MetricInfo(
         name="entity_error_rate",
-        version=1,
+        version=2,
         title="Entity error rate",
         definition="Marked entities (card numbers, dates, names, codes) that did not arrive exactly in the "
         "agent's transcript, over those the caller said; compared by type.",
         unit="share",
         direction=Direction.LOWER_IS_BETTER,
-        depends_on=("recognizer", "endpointing", "dialogue", "tools", "greeting"),
+        depends_on=SHAPES_A_CALL,
     )
 
     def score(self, scenario: Scenario, call: Call) -> Score:
@@ -89,17 +90,19 @@ class EntityErrorRate:
         observations: list[Ratio] = []
         evidence: list[str] = []
         for turn in spoken_turns(call):
-            if not 0 <= turn.said.script_turn < len(scenario.turns):
+            if not 0 <= turn.script_turn < len(scenario.turns):
                 continue
-            entities = scenario.turns[turn.said.script_turn].entities
-            for spoken in _said_in(turn.said.text, entities, normalizer):
+            entities = scenario.turns[turn.script_turn].entities
+            for spoken in _said_in(turn.text, entities, normalizer):
                 verdict = _compare(spoken, normalizer.tokens(turn.heard))
                 observations.append(Ratio(0 if verdict.right else 1, 1))
                 evidence.append(f"turn {turn.number}: {verdict.line}")
-        for index, missed in never_reached(scenario, call):
+        for missed in never_reached(scenario, call):
             for entity in missed.entities:
                 observations.append(Ratio(1, 1))
-                evidence.append(f"turns[{index}]: {entity.type} '{entity.text}': wrong, never reached")
+                evidence.append(
+                    f"turns[{missed.script_turn}]: {entity.type} '{entity.text}': wrong, never reached"
+                )
         if not observations:
             return nothing_to_look_at(call, "the caller said no marked entity")
         return Scored(observations=tuple(observations), evidence=tuple(evidence))

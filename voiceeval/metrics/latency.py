@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from voiceeval.audio import Milliseconds
 from voiceeval.call import (
     AgentStarted,
     Call,
-    CallerStarted,
-    CallerStopped,
     Ending,
     EndOfTurn,
     Event,
-    HungUp,
     Replied,
     Stage,
     ToolReturned,
@@ -23,54 +19,51 @@ from voiceeval.call import (
     turns,
 )
 from voiceeval.errors import ConfigError
-from voiceeval.metrics.gaps import agent_failed, failure, harness_failed, nothing_to_look_at
+from voiceeval.metrics.agent_parts import SHAPES_A_CALL
+from voiceeval.metrics.floor import Floor, floor_of
+from voiceeval.metrics.gaps import agent_failed, failure, harness_failed, not_applicable, nothing_to_look_at
+from voiceeval.metrics.waits import WAIT_LIMIT_MS, Wait, reply_to, waits
 from voiceeval.scenario import Scenario
 from voiceeval.score import Direction, MetricInfo, Ratio, Score, Scored
 from voiceeval.statistics.tails import fewest_for_quantile
 
-_WHAT_SHAPES_A_CALL = ("recognizer", "dialogue", "tools", "endpointing", "greeting")
-"""Parts that decide which turns there are, and so what every duration is a duration of."""
+_PerTurn = Callable[[Turn, Floor], Milliseconds | None]
+"""What a stage took in a turn; None where it did no work."""
 
 
 class TimeToFirstAudio:
     """Milliseconds from the caller's last audible sample to the agent's first, one observation per turn.
 
     - Only turns in which the caller spoke count: after silence nothing was asked, and the greeting answers
-      nobody.
-    - A reply that begins before the caller has finished took 0 ms; that it interrupts is another metric's
-      business.
+      nobody. An afterthought belongs to its turn, and a turn with which the caller breaks into a reply waits
+      from its own end.
+    - A reply that is being played when the caller finishes, and goes on, took 0 ms; that it interrupts is
+      another metric's business. One that was cut off because the caller was still speaking is no reply, and
+      neither is what is left of the one that the caller broke into (`waits.waits` has it in full).
     - A missing reply, and one later than the limit, is censored at the limit and never dropped. So is a call
       that the agent failed before the caller's first word.
     - A turn with which the caller ends the call for good is not waited on, and not counted.
     """
 
-    limit_ms: Milliseconds = 10_000
+    limit_ms: Milliseconds = WAIT_LIMIT_MS
     """Where waiting is censored."""
 
     info = MetricInfo(
         name="time_to_first_audio",
-        version=1,
+        version=2,
         title="Time to first audio",
         definition="Mean time from the caller's last audible sample to the agent's first audible sample, "
         "over spoken turns; a missing reply counts as 10 s.",
         unit="ms",
         direction=Direction.LOWER_IS_BETTER,
         timing=True,
-        depends_on=(*_WHAT_SHAPES_A_CALL, "synthesizer", "latency"),
+        depends_on=SHAPES_A_CALL,
     )
 
     def score(self, scenario: Scenario, call: Call) -> Score:
         """Score one call."""
         del scenario  # simulated time is in the events
-        if call.ending is Ending.HARNESS_FAILED:
-            return harness_failed()
-        waits = _waits(call, self.limit_ms)
-        if not waits:
-            return nothing_to_look_at(call, "the caller said nothing that waits for a reply")
-        return Scored(
-            observations=tuple(Ratio(wait.ms, 1) for wait in waits),
-            evidence=tuple(wait.words for wait in waits),
-        )
+        return _score(call, lambda ms: ms)
 
 
 class SlowReplies:
@@ -99,7 +92,7 @@ class SlowReplies:
         self.limit_ms = limit_ms
         self.info = MetricInfo(
             name=name,
-            version=1,
+            version=2,
             title=f"Replies later than {limit_ms / 1000:g} s",
             definition=f"Share of spoken turns in which the agent's first audible sample comes more than "
             f"{limit_ms} ms after the caller's last, or not at all; a limit for the p{100 * quantile:g}.",
@@ -114,69 +107,42 @@ class SlowReplies:
     def score(self, scenario: Scenario, call: Call) -> Score:
         """Score one call."""
         del scenario
-        if call.ending is Ending.HARNESS_FAILED:
-            return harness_failed()
-        waits = _waits(call, TimeToFirstAudio.limit_ms)
-        if not waits:
-            return nothing_to_look_at(call, "the caller said nothing that waits for a reply")
+        return _score(call, lambda ms: int(ms > self.limit_ms))
+
+
+def _of_spoken(call: Call) -> tuple[Wait, ...]:
+    """The waits of spoken turns; keys are no audio, and have no last audible sample."""
+    return tuple(wait for wait in waits(call.events) if wait.turn.kind == "spoken")
+
+
+def _score(call: Call, of: Callable[[Milliseconds], float]) -> Score:
+    """One observation per turn, from its censored wait."""
+    if call.ending is Ending.HARNESS_FAILED:
+        return harness_failed()
+    found = _of_spoken(call)
+    if not found and call.ending is Ending.AGENT_FAILED:
         return Scored(
-            observations=tuple(Ratio(int(wait.ms > self.limit_ms), 1) for wait in waits),
-            evidence=tuple(wait.words for wait in waits),
+            observations=(Ratio(of(WAIT_LIMIT_MS), 1),),
+            evidence=(f"{WAIT_LIMIT_MS} ms (no reply: the agent failed, {failure(call)})",),
         )
-
-
-class _Wait(NamedTuple):
-    """How long one turn waited for its reply, at most the limit."""
-
-    ms: Milliseconds
-    words: str
-
-
-def _waits(call: Call, limit_ms: Milliseconds) -> list[_Wait]:
-    waits = []
-    for turn in turns(call.events):
-        if not _caller_spoke(turn):
-            continue
-        waited_ms = _waited_ms(turn)
-        if waited_ms is None and _caller_was_done(turn):
-            continue
-        censored = waited_ms is None or waited_ms > limit_ms
-        shown_ms = limit_ms if waited_ms is None else min(waited_ms, limit_ms)
-        note = "" if not censored else " (no reply)" if waited_ms is None else " (later than the limit)"
-        waits.append(_Wait(shown_ms, f"turn {turn.number}: {shown_ms} ms{note}"))
-    if not waits and call.ending is Ending.AGENT_FAILED:
-        waits.append(_Wait(limit_ms, f"{limit_ms} ms (no reply: the agent failed, {failure(call)})"))
-    return waits
-
-
-def _waited_ms(turn: Turn) -> Milliseconds | None:
-    """None where no reply came."""
-    replied, stopped = turn.first("agent_started"), turn.first("caller_stopped")
-    if not isinstance(replied, AgentStarted):
-        return None
-    if not isinstance(stopped, CallerStopped):
-        return 0  # the agent spoke, and the caller never got to the end
-    return max(0, replied.at_ms - stopped.at_ms)
-
-
-def _caller_spoke(turn: Turn) -> bool:
-    started = turn.first("caller_started")
-    return isinstance(started, CallerStarted) and bool(started.text)
-
-
-def _caller_was_done(turn: Turn) -> bool:
-    ended = turn.first("hung_up")
-    return isinstance(ended, HungUp) and ended.by == "caller" and ended.reason == "done"
+    if not found:
+        return not_applicable("the caller said nothing that waits for a reply")
+    return Scored(
+        observations=tuple(Ratio(of(wait.censored_ms), 1) for wait in found),
+        evidence=tuple(wait.words for wait in found),
+    )
 
 
 class StageDuration:
     """Milliseconds that one stage adds to a reply, one observation per turn in which it worked.
 
-    Several pieces of work in a turn (rounds of the dialogue model, tool calls) are summed. The greeting's
-    turn is left out, because it replies to nobody. A call the agent failed has no score.
+    Several pieces of work in a turn (rounds of the dialogue model, tool calls) are summed, and so is what was
+    done in vain: replies that were dropped because the caller went on, transcripts of sounds that were not
+    meant for the agent. The greeting's turn is left out, because it replies to nobody. A call the agent
+    failed has no score.
     """
 
-    def __init__(self, info: MetricInfo, per_turn_ms: Callable[[Turn], Milliseconds | None]) -> None:
+    def __init__(self, info: MetricInfo, per_turn_ms: _PerTurn) -> None:
         self.info = info
         self._per_turn_ms = per_turn_ms
 
@@ -189,8 +155,9 @@ class StageDuration:
             return agent_failed(call)
         observations: list[Ratio] = []
         evidence: list[str] = []
+        floor = floor_of(call.events)
         for turn in turns(call.events):
-            took_ms = self._per_turn_ms(turn) if turn.number > 0 else None
+            took_ms = self._per_turn_ms(turn, floor) if turn.number > 0 else None
             if took_ms is not None:
                 observations.append(Ratio(took_ms, 1))
                 evidence.append(f"turn {turn.number}: {took_ms} ms")
@@ -199,15 +166,22 @@ class StageDuration:
         return Scored(observations=tuple(observations), evidence=tuple(evidence))
 
 
-def _endpointing_ms(turn: Turn) -> Milliseconds | None:
-    stopped, decided = turn.first("caller_stopped"), turn.first("end_of_turn")
-    if not (_caller_spoke(turn) and isinstance(stopped, CallerStopped) and isinstance(decided, EndOfTurn)):
+def _endpointing_ms(turn: Turn, floor: Floor) -> Milliseconds | None:
+    """Until the decision that the reply rests on: the first since the caller's last sample."""
+    taken = next((each for each in floor.turns if each.number == turn.number), None)
+    if taken is None or taken.kind != "spoken" or taken.ends_ms is None:
         return None
-    return max(0, decided.at_ms - stopped.at_ms)
+    decided = [event.at_ms for event in turn.events if isinstance(event, EndOfTurn)]
+    if not decided:
+        return None
+    reply = reply_to(taken, floor)
+    until_ms = floor.ends_ms if reply is None else reply.stretch.start_ms
+    return min((ms - taken.ends_ms for ms in decided if taken.ends_ms <= ms <= until_ms), default=0)
 
 
-def _sum_of(kind: type[Transcribed | Replied | ToolReturned | AgentStarted]) -> Callable[[Turn], int | None]:
-    def took_ms(turn: Turn) -> Milliseconds | None:
+def _sum_of(kind: type[Transcribed | Replied | ToolReturned | AgentStarted]) -> _PerTurn:
+    def took_ms(turn: Turn, floor: Floor) -> Milliseconds | None:
+        del floor
         parts = [_stage_ms(event) for event in turn.events if isinstance(event, kind)]
         return sum(parts) if parts else None
 
@@ -218,16 +192,16 @@ def _stage_ms(event: Event) -> Milliseconds:
     return getattr(event, "stage_ms", 0)
 
 
-def _info(stage: Stage, definition: str, *, adds: tuple[str, ...]) -> MetricInfo:
+def _info(stage: Stage, definition: str) -> MetricInfo:
     return MetricInfo(
         name=f"{stage}_ms",
-        version=1,
+        version=2,
         title=f"{stage.value.capitalize()} time",
         definition=definition,
         unit="ms",
         direction=Direction.LOWER_IS_BETTER,
         timing=True,
-        depends_on=(*_WHAT_SHAPES_A_CALL, *adds),
+        depends_on=SHAPES_A_CALL,
     )
 
 
@@ -236,32 +210,29 @@ STAGE_DURATIONS: Mapping[Stage, Callable[[], StageDuration]] = {
         _info(
             Stage.ENDPOINTING,
             "Mean time per spoken turn from the caller's last audible sample to the agent's decision that "
-            "the caller has finished; 0 where it decides early.",
-            adds=(),
+            "the caller has finished; 0 where it decides early and never again.",
         ),
         _endpointing_ms,
     ),
     Stage.RECOGNIZER: lambda: StageDuration(
-        _info(Stage.RECOGNIZER, "Mean declared time of recognition per turn.", adds=("latency",)),
+        _info(Stage.RECOGNIZER, "Mean declared time of recognition per turn, all pieces together."),
         _sum_of(Transcribed),
     ),
     Stage.DIALOGUE: lambda: StageDuration(
         _info(
             Stage.DIALOGUE,
             "Mean declared time of the dialogue model per turn, all rounds together.",
-            adds=("latency",),
         ),
         _sum_of(Replied),
     ),
     Stage.TOOLS: lambda: StageDuration(
-        _info(Stage.TOOLS, "Mean declared time of tool calls per turn that called a tool.", adds=()),
+        _info(Stage.TOOLS, "Mean declared time of tool calls per turn that called a tool."),
         _sum_of(ToolReturned),
     ),
     Stage.SYNTHESIZER: lambda: StageDuration(
         _info(
             Stage.SYNTHESIZER,
             "Mean declared time from text to first audible sample per turn.",
-            adds=("synthesizer", "latency"),
         ),
         _sum_of(AgentStarted),
     ),

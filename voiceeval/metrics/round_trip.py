@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from voiceeval.call import AgentStarted, Call, Ending
+from voiceeval.metrics.agent_parts import SHAPES_A_CALL
 from voiceeval.metrics.alignment import Alignment, align
 from voiceeval.metrics.gaps import agent_failed, harness_failed, not_applicable
 from voiceeval.normalizers import normalizer_for
 from voiceeval.scenario import Scenario
 from voiceeval.score import Direction, MetricInfo, NotScored, Ratio, Score, Scored
-
-_DEPENDS_ON = ("synthesizer", "dialogue", "recognizer", "endpointing", "tools", "greeting")
 
 
 class RoundTripWordErrorRate:
@@ -31,7 +30,7 @@ class RoundTripWordErrorRate:
         "sent to the synthesizer; the same recognizer for both arms.",
         unit="share",
         direction=Direction.LOWER_IS_BETTER,
-        depends_on=_DEPENDS_ON,
+        depends_on=SHAPES_A_CALL,
     )
 
     def score(self, scenario: Scenario, call: Call) -> Score:
@@ -58,7 +57,7 @@ class RoundTripExcess:
         "a reference voice that speaks the same text, over the words.",
         unit="share",
         direction=Direction.LOWER_IS_BETTER,
-        depends_on=_DEPENDS_ON,
+        depends_on=SHAPES_A_CALL,
     )
 
     def score(self, scenario: Scenario, call: Call) -> Score:

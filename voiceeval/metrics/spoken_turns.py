@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from voiceeval.call import Call, CallerStarted, Ending, EndOfTurn, Transcribed
-from voiceeval.scenario import CallerTurn, Scenario
+from voiceeval.scenario import Entity, Scenario
+
+_WORDS = ("turn", "noise")
+"""What a transcript may have been made of to count as heard: words made out of noise are insertions. Asides
+are not meant for the agent, and keys are not speech; whatever is made of them, no word was due."""
 
 
 class SpokenTurn(NamedTuple):
-    """One turn of the caller."""
+    """One turn of the caller, or one in which words were heard although nothing was said."""
 
     number: int
-    said: CallerStarted
+    text: str
+    """All that was said in it, an afterthought included, in order; empty where nothing was."""
+    script_turn: int
+    """Index in the scenario's turns; -1 where nothing was due."""
     heard: str
     """All that was transcribed in the turn; empty where nothing was."""
     transcribed: bool
@@ -20,22 +28,41 @@ class SpokenTurn(NamedTuple):
 
 
 def spoken_turns(call: Call) -> tuple[SpokenTurn, ...]:
-    """The caller's turns in order, silent ones included, joined with their transcripts by turn number."""
-    said: dict[int, CallerStarted] = {}
+    """The caller's turns in order, joined with their transcripts by turn number.
+
+    Silent turns are among them, and so is any other turn in which words were heard and none were said; turns
+    of keys, and turns in which the caller only hangs up, are not.
+    """
+    said: dict[int, list[CallerStarted]] = {}
     heard: dict[int, list[str]] = {}
     for event in call.events:
         if isinstance(event, CallerStarted):
-            said.setdefault(event.turn, event)
-        elif isinstance(event, Transcribed):
+            said.setdefault(event.turn, []).append(event)
+        elif isinstance(event, Transcribed) and event.heard in _WORDS:
             heard.setdefault(event.turn, []).append(event.text)
+    made_up = {number for number, texts in heard.items() if any(text.strip() for text in texts)}
     return tuple(
-        SpokenTurn(number, said[number], " ".join(heard.get(number, ())), number in heard)
-        for number in sorted(said)
+        SpokenTurn(
+            number=number,
+            text=" ".join(event.text for event in said.get(number, ()) if event.text),
+            script_turn=said[number][0].script_turn if number in said else -1,
+            heard=" ".join(heard.get(number, ())),
+            transcribed=number in heard,
+        )
+        for number in sorted(said.keys() | made_up)
     )
 
 
-def never_reached(scenario: Scenario, call: Call) -> tuple[tuple[int, CallerTurn], ...]:
-    """Scripted turns, with their index, that a failing agent did not let the caller say.
+class Unsaid(NamedTuple):
+    """Words that a failing agent did not let the caller say."""
+
+    script_turn: int
+    text: str
+    entities: tuple[Entity, ...]
+
+
+def never_reached(scenario: Scenario, call: Call) -> tuple[Unsaid, ...]:
+    """Scripted words that a failing agent did not let the caller say: turns, or only their afterthoughts.
 
     None in a call that ran its course, however short. Turns that wait for a cue are among them, although a
     better agent might never have given it: a crash counts against the agent and must not shorten what it is
@@ -43,10 +70,21 @@ def never_reached(scenario: Scenario, call: Call) -> tuple[tuple[int, CallerTurn
     """
     if call.ending is not Ending.AGENT_FAILED:
         return ()
-    said = {event.script_turn for event in call.events if isinstance(event, CallerStarted)}
-    return tuple(
-        (index, turn) for index, turn in enumerate(scenario.turns) if turn.text and index not in said
-    )
+    return tuple(_unsaid(scenario, call))
+
+
+def _unsaid(scenario: Scenario, call: Call) -> Iterator[Unsaid]:
+    started = [event for event in call.events if isinstance(event, CallerStarted)]
+    said = {event.script_turn for event in started}
+    whole = {event.script_turn for event in started if event.wording != "text"}
+    for index, turn in enumerate(scenario.turns):
+        if not turn.text:
+            continue
+        if index not in said:
+            yield Unsaid(index, turn.words, turn.entities)
+        elif turn.afterthought is not None and index not in whole:
+            late = tuple(each for each in turn.entities if each.text.casefold() not in turn.text.casefold())
+            yield Unsaid(index, turn.afterthought.text, late)
 
 
 def reports_transcripts(call: Call) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from voiceeval.call import AgentStarted, Call, Ending, Event, StageFailed
+from voiceeval.metrics.agent_parts import SHAPES_A_CALL
+from voiceeval.metrics.floor import replies_played
 from voiceeval.metrics.gaps import failure, harness_failed
 from voiceeval.metrics.json_values import as_json, same_value
 from voiceeval.metrics.tool_alignment import calls_made, describe, forbidden_among
@@ -38,24 +40,27 @@ def judge_task(
     """Look at the world, at what the agent said and did; no language model is asked.
 
     Completed means: the tools' world holds every value of ``outcome.state``; the agent said every phrase of
-    ``outcome.said`` (each within one utterance, after normalisation) and none of ``outcome.not_said``; it
-    made no forbidden call; and no stage failed. Works on calls and on replays alike.
+    ``outcome.said`` (each within one reply, after normalisation) and none of ``outcome.not_said``; it made no
+    forbidden call; and no stage failed. Works on calls and on replays alike. Of a reply that was cut off,
+    what the agent takes to have been heard counts as said, together with the rest where it goes on; what it
+    must not say it must not begin to say either.
     """
     reasons = [
         *(f"{failed.stage} failed: {failed.error}" for failed in events if isinstance(failed, StageFailed)),
         *_wrong_state(scenario.outcome.state, final_state),
     ]
     normalizer = normalizer_for(scenario.locale)
-    utterances = [event.text for event in events if isinstance(event, AgentStarted)]
+    heard = replies_played(events)
     reasons.extend(
         f"not said: '{phrase}'"
         for phrase in scenario.outcome.said
-        if not _was_said(phrase, utterances, normalizer)
+        if not _was_said(phrase, heard, normalizer)
     )
+    meant = [event.text for event in events if isinstance(event, AgentStarted)]
     reasons.extend(
         f"said, and must not be: '{phrase}'"
         for phrase in scenario.outcome.not_said
-        if _was_said(phrase, utterances, normalizer)
+        if _was_said(phrase, (*heard, *meant), normalizer)
     )
     reasons.extend(
         f"forbidden call: {describe(call)}"
@@ -74,14 +79,14 @@ class TaskCompletion:
 
     info = MetricInfo(
         name="task_completion",
-        version=1,
+        version=2,
         title="Task completion",
         definition="Share of calls that end with the expected state of the tools' world, with everything "
         "said that had to be said, and nothing forbidden said or done.",
         unit="share",
         direction=Direction.HIGHER_IS_BETTER,
         yes_no=True,
-        depends_on=("recognizer", "endpointing", "dialogue", "tools", "greeting"),
+        depends_on=SHAPES_A_CALL,
     )
 
     def score(self, scenario: Scenario, call: Call) -> Score:

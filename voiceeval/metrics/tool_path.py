@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from voiceeval.call import Call, Ending, Event
+from voiceeval.metrics.agent_parts import SHAPES_A_CALL
 from voiceeval.metrics.gaps import failure, harness_failed, not_applicable
 from voiceeval.metrics.tool_alignment import calls_made, closest_path, describe, forbidden_among
 from voiceeval.scenario import Scenario
@@ -57,7 +58,7 @@ class ToolPathTaken:
         unit="share",
         direction=Direction.HIGHER_IS_BETTER,
         yes_no=True,
-        depends_on=("recognizer", "endpointing", "dialogue", "tools", "greeting"),
+        depends_on=SHAPES_A_CALL,
     )
 
     def score(self, scenario: Scenario, call: Call) -> Score:
