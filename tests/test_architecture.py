@@ -40,7 +40,10 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "outcome_tables",
         "outcome_pairs",
         "outcome_mix",
+        "diarization_models",
+        "diarization_stitching",
     ),
+    ("diarization",),
     ("reasons", "gate", "exploration", "scenario_files", "agents", "repeats"),
     ("samples", "planning", "contamination", "training_manifest", "holdout_answer", "table_comparison"),
     # Orchestration.
