@@ -40,7 +40,7 @@ from voiceeval.scenario_files import Suite, load_suite
 from voiceeval.settings import TABLE, Part, Settings
 from voiceeval.stopwatch import PROCESS
 from voiceeval.stored_baseline import StoredBaseline, Unusable, against, noted, open_stored
-from voiceeval.voices import CallerVoices
+from voiceeval.voices import SIDE_TALK_DB, CallerVoices
 
 DEFAULT_REFERENCE: Mapping[str, Any] = {
     "recognizer": {"use": "pocketsphinx"},
@@ -238,9 +238,9 @@ def _placer(assembled: Assembled, results: ResultStore) -> Placer:
         kept=kept,
     )
     lines = {name: SimulatedLine(line) for name, line in suite.lines.items()}
-    return Placer(
-        experiment=assembled.experiment, engine=Cascade(voices=voices, lines=lines, kept=kept), kept=kept
-    )
+    far_lines = {name: SimulatedLine(line.with_speech_by(SIDE_TALK_DB)) for name, line in suite.lines.items()}
+    engine = Cascade(voices=voices, lines=lines, far_lines=far_lines, kept=kept)
+    return Placer(experiment=assembled.experiment, engine=engine, kept=kept)
 
 
 def _voices(config: Config, suite: Suite) -> dict[str, Synthesizer]:

@@ -253,7 +253,9 @@ class HungUp:
     at_ms: Milliseconds
     turn: int
     by: Literal["caller", "agent", "limit"]
-    reason: Literal["done", "out of patience", "hung up", "handed over", "too many exchanges", "failure"]
+    reason: Literal[
+        "done", "out of patience", "hung up", "handed over", "too many exchanges", "too long", "failure"
+    ]
     """``hung up``: the scenario has the caller leave before anything is done."""
     kind: Literal["hung_up"] = "hung_up"
 
@@ -362,8 +364,8 @@ class Call:
     """In the currency of the agent's price table; 0.0 for an agent that states no prices."""
     heard: tuple[Heard, ...] = ()
     damage: Damage = Damage()
-    """What the line did to the caller's sounds and to the pauses between them; all 0 where the
-    engine has no line of ours."""
+    """What the line did to the caller's sounds, with the silence around each; all 0 where the engine has no line
+    of ours."""
     given_right_words: Replay | None = None
     """Absent in a replay itself, and for engines that cannot replay."""
 

@@ -357,6 +357,10 @@ class Line(Written):
             raise ValueError('noise_file: goes with noise = "file", and only with it')
         return self
 
+    def with_speech_by(self, db: float) -> Line:
+        """The same line, noise included, for somebody who is heard so much louder (or, below 0, softer)."""
+        return self.model_copy(update={"level_dbfs": self.level_dbfs + db, "snr_db": self.snr_db + db})
+
 
 class Scenario(Written):
     """What one caller wants, says and does, and what a good agent does."""

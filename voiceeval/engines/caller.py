@@ -10,6 +10,8 @@ After each reply of the agent the first rule that applies decides:
 4. The next turn without a cue that was not said yet.
 5. Nothing is left to say: the caller hangs up, done.
 
+An answer that was repeated as often as the scenario's ``impatience`` allows has its words put in front.
+
 A turn found by 2, 3 or 4 whose ``expects`` the reply does not fulfil is not said; its ``objection`` is, and
 the turn stays unsaid. Repetitions and objections in a row that exceed the scenario's ``patience`` make the
 caller hang up, out of patience.
@@ -25,9 +27,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from voiceeval.repair_requests import normalised, repair_requests, says
-from voiceeval.scenario import CallerTurn, Scenario
+from voiceeval.scenario import Afterthought, Hesitation, Scenario
 
-Wording = Literal["text", "repair", "objection"]
+Wording = Literal["text", "repair", "objection", "impatient", "afterthought"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +43,21 @@ class Utterance:
     wording: Wording
     silence_ms: int = 0
     """How long the caller says nothing before speaking."""
+    keys: str = ""
+    """Pressed instead of words."""
+    hesitation: Hesitation | None = None
+    afterthought: Afterthought | None = None
+    barge_in_ms: int | None = None
+    """The caller begins this long after the agent did, if the agent still speaks."""
+    hangs_up: bool = False
+    """The caller leaves right after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hangup:
     """The caller ends the call."""
 
-    reason: Literal["done", "out of patience"]
+    reason: Literal["done", "out of patience", "hung up"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +101,7 @@ def respond(
     phrases = repair_requests(scenario.locale) if repair_phrases is None else repair_phrases
     heard = normalised(reply)
     asks_again = not heard.strip() or any(says(heard, phrase) for phrase in phrases)
-    if asks_again and memory.last is not None and memory.last.text:
+    if asks_again and memory.last is not None and (memory.last.text or memory.last.keys):
         return _repeat(scenario, memory, memory.last)
     index = next(_candidates(scenario, memory, heard), None)
     if index is None:
@@ -116,13 +126,22 @@ class ScriptedCaller:
         """The caller's first words, after the greeting if there is one."""
         return self._keep(begin(self._scenario))
 
+    def peek(self, agent_text: str) -> Utterance | Hangup:
+        """What `next` would answer, without answering."""
+        return self._decide(agent_text).action
+
     def next(self, agent_text: str) -> Utterance | Hangup:
-        """The caller's answer to the agent's words."""
-        return self._keep(respond(self._scenario, self._memory, agent_text, self._phrases))
+        """The caller's answer to the agent's words; their first words if they have said nothing yet."""
+        return self._keep(self._decide(agent_text))
 
     def unanswered(self) -> Utterance | Hangup:
         """What the caller does when the agent stays silent: says it again, up to their patience."""
         return self.next("")
+
+    def _decide(self, agent_text: str) -> Decision:
+        if self._memory.last is None:
+            return begin(self._scenario)
+        return respond(self._scenario, self._memory, agent_text, self._phrases)
 
     def _keep(self, decision: Decision) -> Utterance | Hangup:
         self._memory = decision.memory
@@ -143,21 +162,35 @@ def _say(scenario: Scenario, memory: CallerMemory, index: int, *, reply: str | N
         objection = Utterance(text=turn.objection, script_turn=index, wording="objection")
         return _again(scenario, memory, objection)
     if index in memory.said:
-        return _again(scenario, memory, _repair(turn, index, memory))
-    words = Utterance(text=turn.text, script_turn=index, wording="text", silence_ms=turn.silence_ms)
+        return _again(scenario, memory, _repair(scenario, index, memory))
+    words = Utterance(
+        text=turn.text,
+        script_turn=index,
+        wording="text",
+        silence_ms=turn.silence_ms,
+        keys=turn.keys,
+        hesitation=turn.hesitation,
+        afterthought=turn.afterthought,
+        barge_in_ms=turn.barge_in_ms,
+        hangs_up=turn.hangs_up,
+    )
     return Decision(words, replace(memory, said=memory.said | {index}, last=words, in_a_row=0))
 
 
 def _repeat(scenario: Scenario, memory: CallerMemory, last: Utterance) -> Decision:
     if last.wording == "objection":
         return _again(scenario, memory, last)
-    turn = scenario.turns[last.script_turn]
-    return _again(scenario, memory, _repair(turn, last.script_turn, memory))
+    return _again(scenario, memory, _repair(scenario, last.script_turn, memory))
 
 
-def _repair(turn: CallerTurn, index: int, memory: CallerMemory) -> Utterance:
+def _repair(scenario: Scenario, index: int, memory: CallerMemory) -> Utterance:
     """The next of the turn's other wordings; the last one again when they are used up."""
-    words = turn.repairs[min(memory.repairs[index], len(turn.repairs) - 1)] if turn.repairs else turn.text
+    turn, times = scenario.turns[index], memory.repairs[index]
+    if turn.keys:
+        return Utterance(text="", script_turn=index, wording="repair", keys=turn.keys)
+    words = turn.repairs[min(times, len(turn.repairs) - 1)] if turn.repairs else turn.words
+    if scenario.impatience and times >= scenario.impatience.after:
+        return Utterance(text=f"{scenario.impatience.words} {words}", script_turn=index, wording="impatient")
     return Utterance(text=words, script_turn=index, wording="repair")
 
 
@@ -165,5 +198,5 @@ def _again(scenario: Scenario, memory: CallerMemory, words: Utterance) -> Decisi
     if memory.in_a_row >= scenario.patience:
         return Decision(Hangup(reason="out of patience"), memory)
     repairs = list(memory.repairs)
-    repairs[words.script_turn] += words.wording == "repair"
+    repairs[words.script_turn] += words.wording in ("repair", "impatient")
     return Decision(words, replace(memory, last=words, in_a_row=memory.in_a_row + 1, repairs=tuple(repairs)))

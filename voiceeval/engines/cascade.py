@@ -15,7 +15,7 @@ from voiceeval.protocols import Channel
 from voiceeval.scenario import Scenario
 from voiceeval.voices import CallerVoices
 
-ENGINE = "cascade/1"
+ENGINE = "cascade/2"
 """The engine and its version, raised whenever the same caller and agent could have another call: calls of two
 versions are not compared."""
 
@@ -27,12 +27,20 @@ class Cascade:
     voices: CallerVoices
     lines: Mapping[str, Channel]
     """By line id."""
+    far_lines: Mapping[str, Channel]
+    """By line id: the same line for who speaks beside the caller."""
     kept: KeptStages
 
     def place(self, scenario: Scenario, agent: Agent, *, key: CallKey, seed: int) -> Call:
         """Place one call, and its dialogue once more on the reference transcript."""
         medium = AcousticMedium(
-            key=key, agent=agent, voices=self.voices, line=self.lines[key.line], kept=self.kept, seed=seed
+            key=key,
+            agent=agent,
+            voices=self.voices,
+            line=self.lines[key.line],
+            far_line=self.far_lines[key.line],
+            kept=self.kept,
+            seed=seed,
         )
         try:
             record = self._hold(scenario, agent, medium, seed)
@@ -48,6 +56,7 @@ class Cascade:
             final_state=record.final_state,
             usage=record.usage,
             cost=agent.prices.cost(record.usage),
+            damage=record.damage,
             given_right_words=Replay(
                 events=replayed.events, ending=replayed.ending, final_state=replayed.final_state
             ),

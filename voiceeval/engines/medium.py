@@ -3,34 +3,60 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from voiceeval.agents import Agent
 from voiceeval.audio import Milliseconds
-from voiceeval.call import CallKey, Stage
+from voiceeval.call import CallKey, Damage, Stage
 from voiceeval.engines.caller import Utterance
 from voiceeval.errors import HarnessError, VoiceEvalError, describe
-from voiceeval.kept import KeptStages, Sound
-from voiceeval.protocols import Channel, Endpoint
+from voiceeval.kept import KeptStages, Piece, Sound
+from voiceeval.protocols import Channel, Span
+from voiceeval.scenario import Aside
 from voiceeval.voices import CallerVoices
 
 LEAD_MS = 300
-"""The agent listens this long before the caller speaks."""
+"""How much of the line comes before a sound of the caller, where the caller made none just before."""
 TAIL_MS = 2500
-"""The caller's line stays open this long after the last word, for the agent to notice the end."""
+"""How much comes after it: the noise goes on under the same words in the same way for both arms."""
+BED_MS = 30_000
+"""Length of the line's noise between the caller's sounds; it repeats."""
+BEDS = 8
+"""Different ones per line; a call has one of them, from a point of its own."""
 SILENT_RATE_HZ = 16_000
+NOTHING_DONE = Damage()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallerSound:
-    """What one utterance of the caller is to the agent. Times count from the start of its audio."""
+class LineSound:
+    """What one sound of the caller, or a stretch without any, is at the agent's end of the line.
+
+    Times count from the start of its audio.
+    """
 
     digest: str
-    speech_from_ms: Milliseconds
-    speech_to_ms: Milliseconds
-    """End of the last audible sample; equal to ``speech_from_ms`` when the caller says nothing."""
-    endpoint: Endpoint
+    duration_ms: Milliseconds
+    audible_from_ms: Milliseconds
+    audible_to_ms: Milliseconds
+    """End of the last audible sample; equal to ``audible_from_ms`` where the caller makes no sound."""
+    heard: tuple[Span, ...]
+    """Where the agent hears somebody speak."""
+    text: str = ""
+    """The words in it."""
+    sound: Sound | None = None
+    """Absent where there is no audio."""
+    damage: Damage = NOTHING_DONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A part of a sound on the line."""
+
+    sound: LineSound
+    from_ms: Milliseconds
+    to_ms: Milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +71,29 @@ class AgentSound:
 class Medium(Protocol):
     """What carries words between the two."""
 
-    def caller_says(self, utterance: Utterance, *, times_said: int) -> CallerSound:
-        """Carry the caller's words to the agent, up to where the agent stops listening."""
+    @property
+    def full_duplex(self) -> bool:
+        """Whether one can be heard while the other speaks."""
         ...
 
-    def recognize(self, sound: CallerSound, utterance: Utterance) -> str:
-        """The agent's transcript of it."""
+    def caller_says(self, utterance: Utterance, *, times_said: int, lead_ms: Milliseconds) -> LineSound:
+        """Carry the caller's words to the agent, with ``lead_ms`` of the line before them."""
+        ...
+
+    def aside(self, aside: Aside, index: int, *, lead_ms: Milliseconds) -> LineSound:
+        """Carry a sound that is not meant for the agent, the scenario's ``index``-th."""
+        ...
+
+    def bed(self) -> tuple[LineSound, Milliseconds]:
+        """The line without the caller, to be repeated, and where in it the call begins."""
+        ...
+
+    def wait_ms(self, pauses_ms: Sequence[Milliseconds]) -> Milliseconds:
+        """How long a silence ends the caller's turn."""
+        ...
+
+    def recognize(self, cuts: Sequence[Cut]) -> str:
+        """The agent's transcript of these cuts, one after the other."""
         ...
 
     def agent_says(self, text: str) -> AgentSound:
@@ -61,44 +104,96 @@ class Medium(Protocol):
 class AcousticMedium:
     """Real audio: the caller's voice, the line, the agent's end-pointing, recognizer and synthesizer."""
 
-    def __init__(
-        self, *, key: CallKey, agent: Agent, voices: CallerVoices, line: Channel, kept: KeptStages, seed: int
-    ) -> None:
-        self._key, self._agent, self._voices = key, agent, voices
-        self._line, self._kept, self._seed = line, kept, seed
-        self._delivered: dict[str, Sound] = {}
+    full_duplex = True
 
-    def caller_says(self, utterance: Utterance, *, times_said: int) -> CallerSound:
-        """Render, carry over the line, and ask the agent's end-pointer."""
-        lead_ms = LEAD_MS + utterance.silence_ms
+    def __init__(
+        self,
+        *,
+        key: CallKey,
+        agent: Agent,
+        voices: CallerVoices,
+        line: Channel,
+        far_line: Channel,
+        kept: KeptStages,
+        seed: int,
+    ) -> None:
+        """``far_line`` carries who speaks beside the caller: the same line, with less speech on it."""
+        self._key, self._agent, self._voices = key, agent, voices
+        self._line, self._far_line, self._kept, self._seed = line, far_line, kept, seed
+
+    def caller_says(self, utterance: Utterance, *, times_said: int, lead_ms: Milliseconds) -> LineSound:
+        """Render, carry over the line, and ask where the agent hears speech."""
+        # Noise goes by what is said, not by when: both arms hear the same under the same words, also after
+        # one of them has asked to repeat something else.
+        said = f"{utterance.script_turn}:{utterance.wording}:{times_said}"
+        return self._carried(
+            self._line,
+            lambda: self._voices.speak(
+                utterance.text,
+                scenario=self._key.scenario,
+                caller=self._key.caller,
+                line=self._key.line,
+                recorded_turn=utterance.script_turn if utterance.wording == "text" else None,
+                hesitation=utterance.hesitation,
+            ),
+            said,
+            text=utterance.text,
+            lead_ms=lead_ms,
+        )
+
+    def aside(self, aside: Aside, index: int, *, lead_ms: Milliseconds) -> LineSound:
+        """Likewise; side talk comes from farther away."""
+        return self._carried(
+            self._far_line if aside.kind == "side_talk" else self._line,
+            lambda: self._voices.aside(
+                aside.kind,
+                aside.text,
+                scenario=self._key.scenario,
+                caller=self._key.caller,
+                line=self._key.line,
+            ),
+            f"aside:{index}",
+            text="",
+            lead_ms=lead_ms,
+        )
+
+    def bed(self) -> tuple[LineSound, Milliseconds]:
+        """One of `BEDS` stretches of the line's noise, from a point that differs from call to call."""
+        at = _stable(f"{self._seed}:bed")
+        number, from_ms = at % BEDS, at // BEDS % BED_MS
         try:
-            clean = self._clean(utterance)
-            delivered = self._kept.carry(
+            carried = self._kept.carry(
                 self._line,
-                clean,
-                lead_ms=lead_ms,
-                tail_ms=TAIL_MS,
-                seed=self._noise_seed(utterance, times_said),
+                self._kept.silence(0, SILENT_RATE_HZ),
+                lead_ms=BED_MS,
+                tail_ms=0,
+                seed=_stable(f"bed:{number}"),
             )
         except VoiceEvalError as error:
             raise HarnessError(str(error)) from error
-        except Exception as error:
-            raise HarnessError(f"rendering the caller failed: {describe(error)}") from error
-        self._delivered[delivered.digest] = delivered
-        return CallerSound(
-            digest=delivered.digest,
-            speech_from_ms=lead_ms + clean.first_ms,
-            speech_to_ms=lead_ms + clean.last_ms,
-            endpoint=self._kept.endpoint(self._agent.endpointer, delivered),
+        heard = self._kept.speech(self._agent.endpointer, carried.sound)
+        bed = LineSound(
+            digest=carried.sound.digest,
+            duration_ms=carried.sound.duration_ms,
+            audible_from_ms=0,
+            audible_to_ms=0,
+            heard=heard,
+            sound=carried.sound,
         )
+        return bed, from_ms
 
-    def recognize(self, sound: CallerSound, utterance: Utterance) -> str:
+    def wait_ms(self, pauses_ms: Sequence[Milliseconds]) -> Milliseconds:
+        """Ask the agent's end-pointer."""
+        return self._agent.endpointer.wait_ms(pauses_ms)
+
+    def recognize(self, cuts: Sequence[Cut]) -> str:
         """Ask the agent's recognizer, which hears the audio up to the end of turn."""
-        del utterance
-        heard_ms = sound.endpoint.at_ms
-        return self._kept.transcribe(
-            self._agent.recognizer, self._delivered[sound.digest], heard_ms=heard_ms
-        ).text
+        pieces = [
+            Piece(sound=cut.sound.sound, from_ms=cut.from_ms, to_ms=cut.to_ms)
+            for cut in cuts
+            if cut.sound.sound is not None
+        ]
+        return self._kept.transcribe(self._agent.recognizer, pieces).text
 
     def agent_says(self, text: str) -> AgentSound:
         """Ask the agent's synthesizer."""
@@ -107,22 +202,42 @@ class AcousticMedium:
             digest=sound.digest, lead_ms=sound.first_ms, speech_ms=sound.last_ms - sound.first_ms
         )
 
-    def _clean(self, utterance: Utterance) -> Sound:
-        if not utterance.text:
-            return self._kept.silence(0, SILENT_RATE_HZ)
-        return self._voices.speak(
-            utterance.text,
-            scenario=self._key.scenario,
-            caller=self._key.caller,
-            line=self._key.line,
-            recorded_turn=utterance.script_turn if utterance.wording == "text" else None,
+    def _carried(
+        self, line: Channel, render: _Render, said: str, *, text: str, lead_ms: Milliseconds
+    ) -> LineSound:
+        try:
+            clean = render()
+            # Silence in the recording counts towards the silence before the words.
+            before_ms = max(0, lead_ms - clean.first_ms)
+            carried = self._kept.carry(
+                line,
+                clean,
+                lead_ms=before_ms,
+                tail_ms=TAIL_MS,
+                seed=_stable(f"{self._seed}:{said}"),
+            )
+        except VoiceEvalError as error:
+            raise HarnessError(str(error)) from error
+        except Exception as error:
+            raise HarnessError(f"rendering the caller failed: {describe(error)}") from error
+        return LineSound(
+            digest=carried.sound.digest,
+            duration_ms=carried.sound.duration_ms,
+            audible_from_ms=before_ms + clean.first_ms,
+            audible_to_ms=before_ms + clean.last_ms,
+            heard=self._kept.speech(self._agent.endpointer, carried.sound),
+            text=text,
+            sound=carried.sound,
+            damage=carried.damage,
         )
 
-    def _noise_seed(self, utterance: Utterance, times_said: int) -> int:
-        # By what is said, not by when: both arms hear the same noise under the same words, also after one of
-        # them has asked to repeat something else.
-        said = f"{self._seed}:{utterance.script_turn}:{utterance.wording}:{times_said}"
-        return int.from_bytes(hashlib.sha256(said.encode()).digest()[:8])
+
+class _Render(Protocol):
+    def __call__(self) -> Sound: ...
+
+
+def _stable(content: str) -> int:
+    return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8])
 
 
 WORD_MS = 400
@@ -130,23 +245,40 @@ WORD_MS = 400
 
 
 class GivenWords:
-    """The reference transcript instead of the recognizer's, and no audio at all."""
+    """The reference transcript instead of the recognizer's and no audio: one speaks, then the other."""
 
-    def caller_says(self, utterance: Utterance, *, times_said: int) -> CallerSound:
-        """The words take nominal time; the end of the turn is found at once."""
-        del times_said
+    full_duplex = False
+
+    def caller_says(self, utterance: Utterance, *, times_said: int, lead_ms: Milliseconds) -> LineSound:
+        """The words take nominal time, and are heard from the first to the last."""
+        del times_said, lead_ms
         speech_ms = WORD_MS * len(utterance.text.split())
-        return CallerSound(
+        return LineSound(
             digest="",
-            speech_from_ms=0,
-            speech_to_ms=speech_ms,
-            endpoint=Endpoint(at_ms=speech_ms, reason="silence" if utterance.text else "no speech"),
+            duration_ms=speech_ms,
+            audible_from_ms=0,
+            audible_to_ms=speech_ms,
+            heard=(Span(start_ms=0, end_ms=speech_ms),),
+            text=utterance.text,
         )
 
-    def recognize(self, sound: CallerSound, utterance: Utterance) -> str:
+    def aside(self, aside: Aside, index: int, *, lead_ms: Milliseconds) -> LineSound:
+        """Never asked for: nobody speaks beside the other here."""
+        raise NotImplementedError
+
+    def bed(self) -> tuple[LineSound, Milliseconds]:
+        """Silence."""
+        silence = LineSound(digest="", duration_ms=BED_MS, audible_from_ms=0, audible_to_ms=0, heard=())
+        return silence, 0
+
+    def wait_ms(self, pauses_ms: Sequence[Milliseconds]) -> Milliseconds:
+        """The end of the turn is found at once."""
+        del pauses_ms
+        return 0
+
+    def recognize(self, cuts: Sequence[Cut]) -> str:
         """The reference transcript."""
-        del sound
-        return utterance.text
+        return " ".join(cut.sound.text for cut in cuts if cut.sound.text)
 
     def agent_says(self, text: str) -> AgentSound:
         """The words take nominal time."""

@@ -8,6 +8,19 @@ from collections.abc import Callable
 from voiceeval.audio import Milliseconds
 
 
+class Planned:
+    """An action that is to run, unless it is cancelled first."""
+
+    __slots__ = ("action",)
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.action: Callable[[], None] | None = action
+
+    def cancel(self) -> None:
+        """Do not run it; without effect on one that ran."""
+        self.action = None
+
+
 class Timeline:
     """Runs actions in the order of their moments; those of one moment in the order they were planned.
 
@@ -18,23 +31,25 @@ class Timeline:
     def __init__(self) -> None:
         self._now_ms: Milliseconds = 0
         self._planned = 0
-        self._queue: list[tuple[Milliseconds, int, Callable[[], None]]] = []
+        self._queue: list[tuple[Milliseconds, int, Planned]] = []
 
     @property
     def now_ms(self) -> Milliseconds:
         """The moment of the action that runs."""
         return self._now_ms
 
-    def at(self, moment_ms: Milliseconds, action: Callable[[], None]) -> None:
+    def at(self, moment_ms: Milliseconds, action: Callable[[], None]) -> Planned:
         """Plan an action. A moment that has passed raises ValueError: time never goes back."""
         if moment_ms < self._now_ms:
             raise ValueError(f"cannot plan for {moment_ms} ms: it is {self._now_ms} ms already")
-        heapq.heappush(self._queue, (moment_ms, self._planned, action))
+        planned = Planned(action)
+        heapq.heappush(self._queue, (moment_ms, self._planned, planned))
         self._planned += 1
+        return planned
 
-    def after(self, delay_ms: Milliseconds, action: Callable[[], None]) -> None:
+    def after(self, delay_ms: Milliseconds, action: Callable[[], None]) -> Planned:
         """Plan an action ``delay_ms`` from now."""
-        self.at(self._now_ms + delay_ms, action)
+        return self.at(self._now_ms + delay_ms, action)
 
     def stop(self) -> None:
         """Drop all that is planned."""
@@ -43,5 +58,7 @@ class Timeline:
     def run(self) -> None:
         """Run until nothing is planned."""
         while self._queue:
-            self._now_ms, _, action = heapq.heappop(self._queue)
-            action()
+            moment_ms, _, planned = heapq.heappop(self._queue)
+            if planned.action is not None:
+                self._now_ms = moment_ms
+                planned.action()
