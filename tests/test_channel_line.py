@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from voiceeval.audio import AudioClip
 from voiceeval.channel import SimulatedLine
-from voiceeval.channel.noise import noise_bed
+from voiceeval.channel.noise import Bed, noise_bed
+from voiceeval.channel.recorded_beds import babble
 from voiceeval.channel.simulated_line import FLOOR_DBFS
 from voiceeval.channel.speech_level import active_level_dbfs
 from voiceeval.protocols import Channel
@@ -68,7 +69,7 @@ def test_speech_arrives_at_the_lines_level_however_loud_the_caller(
     level_dbfs: float, amplitude: float, band: Literal["wide", "telephone"]
 ) -> None:
     line = SimulatedLine(Line(id="x", band=band, level_dbfs=level_dbfs))
-    carried = line.carry(on_a_call(speech_like(amplitude=amplitude)), seed=1)
+    carried = line.carry(on_a_call(speech_like(amplitude=amplitude)), seed=1).audio
     assert active_level_dbfs(carried.as_float(), carried.rate_hz) == pytest.approx(level_dbfs, abs=0.3)
 
 
@@ -79,7 +80,7 @@ def test_what_is_carried_is_speech_plus_noise(
 ) -> None:
     line = SimulatedLine(Line(id="x", band="telephone", noise=noise, codec=codec, snr_db=20))
     audio = speech_like()
-    parts, carried = line.parts(audio, seed=9), line.carry(audio, seed=9).as_float()
+    parts, carried = line.parts(audio, seed=9), line.carry(audio, seed=9).audio.as_float()
     error = carried - np.clip(parts.speech + parts.noise, -1, 1)
     # Rounding to 16 bits; and G.711's quantising noise, about 38 dB below the signal.
     assert rms_db(error) < (-95 if codec == "none" else rms_db(carried) - 35)
@@ -141,9 +142,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_noise(
 ) -> None:
     conditions = Line(id="x", band="telephone", noise=noise, codec="mulaw", snr_db=10)
     audio = speech_like()
-    first = SimulatedLine(conditions).carry(audio, seed=2**63 + 1)
-    assert SimulatedLine(conditions).carry(audio, seed=2**63 + 1).digest() == first.digest()
-    assert SimulatedLine(conditions).carry(audio, seed=2).digest() != first.digest()
+    first = SimulatedLine(conditions).carry(audio, seed=2**63 + 1).audio
+    assert SimulatedLine(conditions).carry(audio, seed=2**63 + 1).audio.digest() == first.digest()
+    assert SimulatedLine(conditions).carry(audio, seed=2).audio.digest() != first.digest()
     one, other = (SimulatedLine(conditions).parts(audio, seed=seed).noise for seed in (1, 2))
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.1
 
@@ -159,14 +160,14 @@ def test_noise_does_not_depend_on_what_is_said(noise: Literal["none", "pink"]) -
 
 
 def test_a_line_without_noise_is_near_silent_and_never_digitally_silent() -> None:
-    carried = SimulatedLine(Line(id="x")).carry(AudioClip.silence(1000, 16_000), seed=1).as_float()
+    carried = SimulatedLine(Line(id="x")).carry(AudioClip.silence(1000, 16_000), seed=1).audio.as_float()
     assert rms_db(carried) == pytest.approx(FLOOR_DBFS, abs=0.1)
     assert np.count_nonzero(carried) > 0.9 * len(carried)
 
 
 def test_the_noise_of_a_recorder_is_not_taken_for_speech() -> None:
     hiss = AudioClip.from_float(10 ** (-80 / 20) * np.random.default_rng(0).standard_normal(16_000), 16_000)
-    assert rms_db(SimulatedLine(Line(id="x")).carry(hiss, seed=1).as_float()) < -60
+    assert rms_db(SimulatedLine(Line(id="x")).carry(hiss, seed=1).audio.as_float()) < -60
 
 
 def through(line: SimulatedLine, hz: float, rate_hz: int = 16_000) -> float:
@@ -209,7 +210,7 @@ def test_what_arrives_is_as_many_milliseconds_long_as_what_was_said(
     samples: int, rate_hz: int, band: Literal["wide", "telephone"], noise: Literal["none", "pink", "babble"]
 ) -> None:
     audio = AudioClip.from_float(0.1 * np.random.default_rng(1).standard_normal(samples), rate_hz)
-    carried = SimulatedLine(Line(id="x", band=band, noise=noise, snr_db=10)).carry(audio, seed=0)
+    carried = SimulatedLine(Line(id="x", band=band, noise=noise, snr_db=10)).carry(audio, seed=0).audio
     assert carried.duration_ms == audio.duration_ms
     assert carried.rate_hz == (16_000 if band == "wide" else 8_000)
 
@@ -217,7 +218,7 @@ def test_what_arrives_is_as_many_milliseconds_long_as_what_was_said(
 def test_loud_noise_is_clipped_and_does_not_wrap_around() -> None:
     line = SimulatedLine(Line(id="x", noise="white", snr_db=-10, level_dbfs=-10))
     parts = line.parts(speech_like(), seed=1)
-    carried = line.carry(speech_like(), seed=1).as_float()
+    carried = line.carry(speech_like(), seed=1).audio.as_float()
     assert (
         np.sign(carried[np.abs(parts.speech + parts.noise) > 1])
         == np.sign((parts.speech + parts.noise)[np.abs(parts.speech + parts.noise) > 1])

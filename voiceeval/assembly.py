@@ -36,6 +36,7 @@ from voiceeval.repeats import repeat_metrics
 from voiceeval.result_store import ResultStore
 from voiceeval.run_fingerprint import unlike_callers
 from voiceeval.run_folder import RunFolder
+from voiceeval.scenario import Caller
 from voiceeval.scenario_files import Suite, load_suite
 from voiceeval.settings import TABLE, Part, Settings
 from voiceeval.stopwatch import PROCESS
@@ -237,8 +238,12 @@ def _placer(assembled: Assembled, results: ResultStore) -> Placer:
         recordings=suite.recordings,
         kept=kept,
     )
-    lines = {name: SimulatedLine(line) for name, line in suite.lines.items()}
-    far_lines = {name: SimulatedLine(line.with_speech_by(SIDE_TALK_DB)) for name, line in suite.lines.items()}
+    files = suite.line_files
+    lines = {name: SimulatedLine(line, files=files.get(name, {})) for name, line in suite.lines.items()}
+    far_lines = {
+        name: SimulatedLine(line.with_speech_by(SIDE_TALK_DB), files=files.get(name, {}))
+        for name, line in suite.lines.items()
+    }
     engine = Cascade(voices=voices, lines=lines, far_lines=far_lines, kept=kept)
     return Placer(experiment=assembled.experiment, engine=engine, kept=kept)
 
@@ -249,12 +254,20 @@ def _voices(config: Config, suite: Suite) -> dict[str, Synthesizer]:
         name: registry.component(
             "synthesizer",
             part.use,
-            {**part.options, "voice": caller.voice, "rate_wpm": caller.rate_wpm, "pitch": caller.pitch},
+            {**part.options, "voice": caller.voice, "rate_wpm": caller.rate_wpm, "pitch": caller.pitch}
+            | _peculiarities(caller),
             where=f"{TABLE} caller_voice, caller {name!r}",
         )
         for name, caller in suite.callers.items()
         if caller.voice
     }
+
+
+def _peculiarities(caller: Caller) -> dict[str, Any]:
+    """Options that a synthesizer needs to know only if somebody has them."""
+    accent = {"first_language": caller.first_language, "accent_strength": caller.accent_strength}
+    tract = {"tract": caller.tract} if caller.tract != 1 else {}
+    return (accent if caller.accent_strength else {}) | tract
 
 
 def _reference(config: Config) -> Reference:

@@ -7,16 +7,17 @@ its own folder, so that it can be copied, digested and trusted as a whole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
+from voiceeval.channel.line_files import named_files
 from voiceeval.errors import ScenarioError
 from voiceeval.scenario import Caller, Id, Line, Scenario, Tool, Written, content_digest
 from voiceeval.scenario_checks import problems
-from voiceeval.scenario_recordings import RecordingKey, inside, recordings
+from voiceeval.scenario_recordings import RecordingKey, inside, recordings, sound_digest
 from voiceeval.toml_files import Problem, read_model, read_toml, refusal, shortened, validated
 
 SUITE_FILE = "suite.toml"
@@ -71,6 +72,10 @@ class Suite:
     """Digest of each recording's sound; the same in whatever file format."""
     matrix: Literal["block", "full"]
     scenarios_per_caller: int
+    line_files: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
+    """By line and key (``noise_file``, ``room.file``): the recordings that lines name."""
+    line_file_digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Digest of each one's sound."""
 
     @property
     def scenario_digests(self) -> Mapping[str, str]:
@@ -86,11 +91,16 @@ class Suite:
             {
                 "scenarios": self.scenario_digests,
                 "callers": {name: caller.model_dump(mode="json") for name, caller in self.callers.items()},
-                "lines": {name: line.model_dump(mode="json") for name, line in self.lines.items()},
+                "lines": {name: self._line(name) for name in self.lines},
                 "matrix": self.matrix,
                 "scenarios_per_caller": self.scenarios_per_caller,
             }
         )
+
+    def _line(self, name: str) -> dict[str, Any]:
+        """What a line states, with the sound of its files instead of their names."""
+        stated = self.lines[name].model_dump(mode="json", exclude={"noise_file": True, "room": {"file"}})
+        return stated | {"sounds": dict(self.line_file_digests.get(name, {}))}
 
     def can_speak(self, caller: str, scenario: str) -> bool:
         """Whether the caller has the scenario's language, and a voice or a recording for all that is said.
@@ -162,6 +172,7 @@ def load_suite(path: Path) -> Suite:
     if not scenarios:
         raise ScenarioError(f"{source}: scenarios: the files found hold no scenario; allowed: one or more")
     found = dict(recordings(folder, scenarios, callers))
+    sounds = {name: dict(_line_files(folder, file, line)) for name, (file, line) in lines.items()}
     suite = Suite(
         folder=folder,
         name=written.name,
@@ -172,6 +183,10 @@ def load_suite(path: Path) -> Suite:
         recording_digests={key: digest for key, (_, digest) in found.items()},
         matrix=written.matrix,
         scenarios_per_caller=written.scenarios_per_caller,
+        line_files={name: {key: path for key, (path, _) in named.items()} for name, named in sounds.items()},
+        line_file_digests={
+            name: {key: digest for key, (_, digest) in named.items()} for name, named in sounds.items()
+        },
     )
     for name, (file, _) in scenarios.items():
         _require_a_speaker(suite, name, file)
@@ -240,6 +255,14 @@ def _read_scenario(folder: Path, file: Path, shared: dict[Path, tuple[Tool, ...]
     if found:
         raise refusal(str(file), found, error=ScenarioError)
     yield scenario
+
+
+def _line_files(folder: Path, file: Path, line: Line) -> Iterator[tuple[str, tuple[Path, str]]]:
+    """The recordings that a line of the file names, by key, with the digests of their sound."""
+    for key, given in named_files(line):
+        where = f"line {shortened(line.id)}: {key}"
+        path = inside(folder, file, where, given)
+        yield key, (path, sound_digest(path, f"{file}: {where}", given))
 
 
 def _require_a_speaker(suite: Suite, scenario_id: str, file: Path) -> None:

@@ -38,7 +38,7 @@ def recordings(
             if turn.audio:
                 key = f"turns[{index}].audio"
                 path = inside(folder, file, key, turn.audio)
-                yield (name, "", index), (path, _sound(path, f"{file}: {key}", turn.audio))
+                yield (name, "", index), (path, sound_digest(path, f"{file}: {key}", turn.audio))
     for name, (file, caller) in callers.items():
         if caller.recordings:
             yield from _recorded_by(folder, name, file, caller, scenarios)
@@ -80,10 +80,10 @@ def _recorded_by(
             )
         seen[key] = path
         inside(folder, path, "recordings", path.name)
-        yield key, (path, _sound(path, where, path.name))
+        yield key, (path, sound_digest(path, where, path.name))
 
 
-def _sound(path: Path, where: str, given: str) -> str:
+def sound_digest(path: Path, where: str, given: str) -> str:
     """The digest of a recording that can be used."""
     if not path.is_file():
         raise ScenarioError(

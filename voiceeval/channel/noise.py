@@ -1,13 +1,14 @@
-"""Noise beds: stationary or syllabic noise of a known spectrum, different for every seed.
+"""Noise beds: noise of a known spectrum, different for every seed.
 
     white    equal power per hertz
     pink     −3 dB per octave: a busy room, on average
     car      flat to 80 Hz, then −12 dB per octave, over pink noise 30 dB below: engine, tyres and wind
-    babble   six talkers at once: noise with the long-term spectrum of speech, whose power rises and falls
-             with six independent syllable rhythms of about 4 Hz, the rate at which speech is modulated most
+    street   pink noise above 40 Hz that falls by another 6 dB per octave from 1 kHz, in which vehicles pass:
+             one every four seconds on average (Poisson). A passing source at distance d and speed v is heard
+             with the intensity 1 / (1 + (v t / d)²) of the inverse-square law; d / v is 0.4 to 1.2 s, and
+             vehicles differ by some 6 dB, up to 15 dB over the street without them
 
-Babble is unintelligible by construction. Six independent noises, each with its own rhythm, are distributed
-like one noise whose power is the sum of the six, which is how it is made.
+Those that are recorded (babble, music, file) are in `recorded_beds`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Bed = Literal["white", "pink", "babble", "car"]
+Bed = Literal["white", "pink", "car", "street"]
 
 _LOWEST_HZ = 40.0
-_TALKERS = 6
-_SYLLABLE_S = 0.125
-"""Half a period of 4 Hz: each talker draws a new loudness this often."""
-_SYLLABLE_SPREAD = 1.0
-"""Standard deviation of a syllable's log-amplitude: between vowels and pauses lie some 20 dB."""
+_VEHICLE_EVERY_S = 4.0
+_VEHICLE_DB = 15.0
+"""Of the typical vehicle at its nearest, over the street without vehicles."""
+_VEHICLE_SPREAD_DB = 6.0
 
 
 def noise_bed(kind: Bed, count: int, rate_hz: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -33,9 +33,8 @@ def noise_bed(kind: Bed, count: int, rate_hz: int, rng: np.random.Generator) -> 
     white = rng.standard_normal(count)
     if kind == "white":
         return white
-    if kind == "babble":
-        white = white * _babble_rhythm(count, rate_hz, rng)
-    return _shaped(white, rate_hz, _SPECTRA[kind])
+    bed = _shaped(white, rate_hz, _SPECTRA[kind])
+    return bed * _passing_vehicles(count, rate_hz, rng) if kind == "street" else bed
 
 
 def _pink(frequency_hz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -47,15 +46,14 @@ def _car(frequency_hz: NDArray[np.float64]) -> NDArray[np.float64]:
     return engine + 10 ** (-30 / 20) * _pink(frequency_hz)
 
 
-def _speech(frequency_hz: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Byrne et al. (1994), J. Acoust. Soc. Am. 96, 2108: flat up to 500 Hz, then about 9 dB per octave down.
-    return 1 / np.sqrt(1 + (100.0 / frequency_hz) ** 8) / (1 + (frequency_hz / 500.0) ** 1.5)
+def _street(frequency_hz: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(_pink(frequency_hz) / np.sqrt(1 + (frequency_hz / 1000.0) ** 2))
 
 
 _SPECTRA: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "pink": _pink,
     "car": _car,
-    "babble": _speech,
+    "street": _street,
 }
 """Amplitude by frequency, for frequencies from `_LOWEST_HZ` up."""
 
@@ -75,15 +73,19 @@ def _shaped(
     return np.asarray(fft.irfft(spectrum, size))[: len(white)]
 
 
-def _babble_rhythm(count: int, rate_hz: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """The amplitude of six talkers together, sample by sample."""
-    syllables = int(count / (rate_hz * _SYLLABLE_S)) + 3
-    loudness = np.exp(2 * _SYLLABLE_SPREAD * rng.standard_normal((_TALKERS, syllables)))
-    # Talkers do not start their syllables together.
-    starts = rng.uniform(0, 1, _TALKERS)
-    grid = np.arange(0, syllables - 1, 0.05)
-    power = np.zeros(len(grid))
-    for start, talker in zip(starts, loudness, strict=True):
-        power += np.interp(grid + start, np.arange(syllables), talker)
-    at = np.arange(count) / (rate_hz * _SYLLABLE_S)
-    return np.sqrt(np.interp(at, grid, power))
+def _passing_vehicles(count: int, rate_hz: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The street's amplitude, sample by sample: 1 without vehicles."""
+    duration_s, margin_s = count / rate_hz, 5.0
+    vehicles = int(rng.poisson((duration_s + 2 * margin_s) / _VEHICLE_EVERY_S))
+    # Ten milliseconds are short against any vehicle.
+    grid_s = np.arange(0, duration_s + 0.02, 0.01)
+    power = np.ones(len(grid_s))
+    for nearest_s, slowness_s, spread in zip(
+        rng.uniform(-margin_s, duration_s + margin_s, vehicles),
+        rng.uniform(0.4, 1.2, vehicles),
+        rng.standard_normal(vehicles),
+        strict=True,
+    ):
+        peak = 10 ** ((_VEHICLE_DB + _VEHICLE_SPREAD_DB * min(float(spread), 0.0)) / 10)
+        power += peak / (1 + ((grid_s - nearest_s) / slowness_s) ** 2)
+    return np.asarray(np.interp(np.arange(count) / rate_hz, grid_s, np.sqrt(power)))

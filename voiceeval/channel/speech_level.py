@@ -10,6 +10,8 @@ of 6, with a straight line between two of them.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,42 +24,65 @@ SILENT_DBFS = -70.0
 """Below this it is not speech but the noise of a recorder."""
 
 
-def active_level_dbfs(samples: NDArray[np.float64], rate_hz: int) -> float:
-    """The active speech level in dB over a full-scale square wave (ITU-T's dBov); minus infinity for silence.
+class ActiveSpeech(NamedTuple):
+    """Speech in a clip, as sums that add up over clips."""
+
+    level_dbfs: float
+    """In dB over a full-scale square wave (ITU-T's dBov); minus infinity for silence."""
+    energy: float
+    """Sum of squares in samples² · milliseconds; 0 for silence."""
+    active_ms: float
+    """How long it is active: what makes ``energy`` over it the level. 0 for silence."""
+
+
+def active_speech(samples: NDArray[np.float64], rate_hz: int) -> ActiveSpeech:
+    """Level, energy and duration of the active part.
 
     Args:
         samples: Speech, full scale ±1, with or without pauses.
         rate_hz: Samples per second, a multiple of 1000.
     """
     if not len(samples):
-        return -np.inf
+        return ActiveSpeech(-np.inf, 0.0, 0.0)
     envelope_db = _decibel(_envelope(samples, rate_hz))
     if envelope_db.max() <= _LOWEST_DBFS:
-        return -np.inf
-    level = _level_above_margin(envelope_db, float(np.sum(samples**2)) * 1000 / rate_hz)
-    return level if level > SILENT_DBFS else -np.inf
+        return ActiveSpeech(-np.inf, 0.0, 0.0)
+    energy = float(np.sum(samples**2)) * 1000 / rate_hz
+    level = _level_above_margin(envelope_db, energy)
+    if level <= SILENT_DBFS:
+        return ActiveSpeech(-np.inf, 0.0, 0.0)
+    return ActiveSpeech(level, energy, float(energy / 10 ** (level / 10)))
+
+
+def active_level_dbfs(samples: NDArray[np.float64], rate_hz: int) -> float:
+    """The active speech level alone; minus infinity for silence."""
+    return active_speech(samples, rate_hz).level_dbfs
 
 
 def _level_above_margin(envelope_db: NDArray[np.float64], energy_ms: float) -> float:
     """The level of the part above the threshold that lies `MARGIN_DB` below that level."""
     # Method B looks for the threshold from far below the signal upwards: the margin shrinks all the way.
-    thresholds = np.arange(_LOWEST_DBFS, float(envelope_db.max()), _STEP_DB)
-    milliseconds = np.arange(len(envelope_db))
-    levels = np.empty(len(thresholds))
-    for index, threshold in enumerate(thresholds):
-        last_above = np.maximum.accumulate(np.where(envelope_db >= threshold, milliseconds, -HANGOVER_MS - 1))
-        active_ms = int(np.count_nonzero(milliseconds - last_above <= HANGOVER_MS))
-        levels[index] = 10 * np.log10(energy_ms / max(1, active_ms))
-    margins = levels - thresholds
-    below = np.flatnonzero(margins <= MARGIN_DB)
-    if not len(below):
-        return float(levels[-1])
-    upper = int(below[0])
-    if upper == 0:
-        return float(levels[0])
-    lower = upper - 1
-    share = (margins[lower] - MARGIN_DB) / (margins[lower] - margins[upper])
-    return float(levels[lower] + share * (levels[upper] - levels[lower]))
+    previous_level, previous_margin = -np.inf, np.inf
+    for threshold in np.arange(_LOWEST_DBFS, float(envelope_db.max()), _STEP_DB):
+        level = 10 * float(np.log10(energy_ms / max(1, _active_ms(envelope_db, threshold))))
+        margin = level - float(threshold)
+        if margin <= MARGIN_DB:
+            if previous_margin == np.inf:
+                return level
+            share = (previous_margin - MARGIN_DB) / (previous_margin - margin)
+            return previous_level + share * (level - previous_level)
+        previous_level, previous_margin = level, margin
+    return previous_level
+
+
+def _active_ms(envelope_db: NDArray[np.float64], threshold: float) -> int:
+    """Milliseconds above the threshold, and for the hangover after them."""
+    above = np.flatnonzero(envelope_db >= threshold)
+    if not len(above):
+        return 0
+    # Every one counts itself and what follows it, up to the next one or the end of its hangover.
+    until_next = np.diff(above, append=len(envelope_db))
+    return int(np.minimum(until_next, HANGOVER_MS + 1).sum())
 
 
 def _envelope(samples: NDArray[np.float64], rate_hz: int) -> NDArray[np.float64]:
