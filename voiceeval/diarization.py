@@ -59,6 +59,8 @@ def who_spoke_when(audio: AudioClip, *, model: str, most_speakers: int = 2) -> D
     if most_speakers < 1:
         raise ValueError(f"most_speakers must be 1 at least, got {most_speakers}")
     loaded = load(model)
+    if not audio.duration_ms:
+        return diarization_of([])
     heard = {"waveform": _waveform(audio), "sample_rate": RATE_HZ}
     try:
         with _repeatable():

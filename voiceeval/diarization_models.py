@@ -51,7 +51,7 @@ def load(model: str) -> Loaded:
         RegistryError: The package is missing, there is no such model, or it cannot be read.
     """
     path = Path(model)
-    if path.exists():
+    if model and path.exists():
         file = _file_of(path)
         return _load_local(file, file.stat().st_mtime_ns)
     if not _HUB_NAME.fullmatch(model):
