@@ -261,6 +261,7 @@ class VoiceSession:
                 calls=calls,
                 scores=self._result.scores,
                 audio_href=self._folder.href,
+                audio=self._folder.audio,
             ),
             self._folder.path,
         )

@@ -36,6 +36,7 @@ def run(given: argparse.Namespace) -> int:
             calls=calls,
             scores=judged.scores,
             audio_href=folder.href,
+            audio=folder.audio,
         ),
         folder.path,
     )

@@ -44,7 +44,9 @@ class Hearing:
     text: str
     tokens: tuple[AlignedToken, ...]
     aligned: bool
-    """False for texts too long to align; ``tokens`` is then empty."""
+    """False for texts that were not aligned; ``tokens`` is then empty."""
+    why_not: str = ""
+    """Why a text was not aligned, where a reader would expect it."""
 
     @property
     def errors(self) -> int:
@@ -59,13 +61,19 @@ def hear(said: str, heard: str, *, locale: str) -> Hearing:
     ['same', 'same', 'substituted', 'same']
     """
     text = shortened(heard, limit=LONGEST_TEXT)
+    too_long = Hearing(text=text, tokens=(), aligned=False, why_not="too long to align")
     if max(len(said), len(heard)) > 10 * MOST_TOKENS:
-        return Hearing(text=text, tokens=(), aligned=False)
+        return too_long
     normalizer = normalizer_for(locale)
     left, right = normalizer.tokens(said), normalizer.tokens(heard)
     if len(left) + len(right) > MOST_TOKENS:
-        return Hearing(text=text, tokens=(), aligned=False)
+        return too_long
     return Hearing(text=text, tokens=tuple(_steps(left, right)), aligned=True)
+
+
+def unaligned(heard: str) -> Hearing:
+    """A transcript by itself: a part of a turn, or of sounds in which no words were due."""
+    return Hearing(text=shortened(heard, limit=LONGEST_TEXT), tokens=(), aligned=False)
 
 
 def _steps(left: Sequence[str], right: Sequence[str]) -> Iterator[AlignedToken]:

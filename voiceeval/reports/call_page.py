@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from voiceeval.call import Arm, Call, Ending, turns
+from voiceeval.call import Arm, Call, Damage, Ending
+from voiceeval.call_audio import Playing
+from voiceeval.channel.damage import NotMeasured, clipped_share, loss_rate, snr_db
 from voiceeval.cohort import PlannedCall
 from voiceeval.reports.alignment import LONGEST_TEXT
 from voiceeval.reports.call_list import Result, call_result, call_value, metrics_of
-from voiceeval.reports.call_turns import Side, TurnReader, answered_ms
+from voiceeval.reports.call_timeline import Timeline, timelines
+from voiceeval.reports.call_turns import Side, TurnReader, answers_ms
 from voiceeval.reports.report_input import ReportInput, arm_call_id
-from voiceeval.reports.wording import as_json, shortened
+from voiceeval.reports.wording import as_json, counted, shortened
 from voiceeval.scenario import Scenario
 from voiceeval.score import NotScored, Scored
 
@@ -31,6 +34,8 @@ class ArmPage:
     """Whether the right words would have saved it, in words."""
     final_state: str
     usage: str
+    line: str
+    """What the line did to the caller's audio; empty where no line of ours carried it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,8 @@ class CallPage:
     scenario: tuple[Scenario, ...]
     """The scenario, or nothing where the run no longer has it."""
     arms: Mapping[Arm, ArmPage]
+    timelines: Mapping[Arm, Timeline]
+    """Of the arms whose calls have events."""
     turns: tuple[tuple[int, Mapping[Arm, Side]], ...]
     scores: tuple[ScoreRow, ...]
     expected_calls: tuple[str, ...]
@@ -59,17 +66,29 @@ class CallPage:
     tags: tuple[tuple[str, str], ...]
 
 
-def call_page(report: ReportInput, planned: PlannedCall) -> CallPage:
-    """Lay out one planned call."""
+def call_page(
+    report: ReportInput, planned: PlannedCall, *, played_href: Callable[[Playing], str] = lambda _: ""
+) -> CallPage:
+    """Lay out one planned call.
+
+    Args:
+        report: the run.
+        planned: one of its calls.
+        played_href: from a part of a reply to a file that holds just that, as seen from the page; or nothing.
+    """
     ids = {arm: arm_call_id(planned, arm) for arm in Arm}
     calls = {arm: report.calls[ids[arm]] for arm in Arm if ids[arm] in report.calls}
     found = report.scenarios.get(planned.scenario)
     locale = found.locale if found else planned.tags.get("locale", "en-US")
-    answers = [ms for call in calls.values() for turn in turns(call.events) for ms in answered_ms(turn)]
+    answers = [ms for call in calls.values() for answer in answers_ms(call).values() for ms in answer]
     sides: dict[int, dict[Arm, Side]] = {}
     for arm, call in calls.items():
         reader = TurnReader(
-            call=call, locale=locale, audio_href=report.audio_href, longest_ms=max(answers, default=1)
+            call=call,
+            locale=locale,
+            audio_href=report.audio_href,
+            played_href=played_href,
+            longest_ms=max(answers, default=1),
         )
         for number, side in reader.sides().items():
             sides.setdefault(number, {})[arm] = side
@@ -77,6 +96,7 @@ def call_page(report: ReportInput, planned: PlannedCall) -> CallPage:
         planned=planned,
         scenario=() if found is None else (found,),
         arms={arm: _arm_page(report, ids[arm], calls.get(arm), found) for arm in Arm},
+        timelines=timelines(calls),
         turns=tuple((number, sides[number]) for number in sorted(sides)),
         scores=tuple(_score_rows(report, ids)),
         expected_calls=() if found is None else tuple(_expected_calls(found)),
@@ -88,14 +108,28 @@ def call_page(report: ReportInput, planned: PlannedCall) -> CallPage:
 def _arm_page(report: ReportInput, call_id: str, call: Call | None, scenario: Scenario | None) -> ArmPage:
     result = call_result(report, call_id)
     if call is None:
-        return ArmPage(result, "planned, and not placed", "", "", "", "")
+        return ArmPage(result, "planned, and not placed", "", "", "", "", "")
     usage = (
         f"{call.usage.audio_in_ms} ms of audio, {call.usage.input_tokens} + {call.usage.output_tokens} "
         f"tokens, {call.usage.spoken_characters} characters spoken; cost {call.cost:.4f}"
     )
     saved = "" if result in (Result.DONE, Result.ENDED) or scenario is None else _saved(call, scenario)
     state = as_json(dict(call.final_state), limit=LONGEST_STATE, indent=1)
-    return ArmPage(result, str(call.ending), call.failure, saved, state, usage)
+    return ArmPage(result, str(call.ending), call.failure, saved, state, usage, line_told(call.damage))
+
+
+def line_told(damage: Damage) -> str:
+    """What the line did, in a phrase; empty where it was not measured."""
+    snr, clipped, lost = snr_db(damage), clipped_share(damage), loss_rate(damage)
+    parts = []
+    if not isinstance(snr, NotMeasured):
+        parts.append(f"speech {snr:.1f} dB over the noise")
+    if not isinstance(lost, NotMeasured):
+        bursts = f", in {counted(damage.bursts, 'burst')}" if damage.lost else ""
+        parts.append(f"{damage.lost:,} of {counted(damage.packets, 'packet')} lost ({lost:.1%}{bursts})")
+    if not isinstance(clipped, NotMeasured) and damage.clipped:
+        parts.append(f"{damage.clipped:,} samples clipped ({clipped:.2%})")
+    return "; ".join(parts)
 
 
 def _saved(call: Call, scenario: Scenario) -> str:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from voiceeval.audio import Milliseconds
 from voiceeval.call import (
     AgentStarted,
     AgentStopped,
+    AsideStarted,
     Call,
     CallerStarted,
-    CallerStopped,
     EndOfTurn,
+    Event,
     HungUp,
+    KeyPressed,
     Replied,
+    ReplyDropped,
     StageFailed,
     ToolCalled,
     ToolReturned,
@@ -22,21 +26,37 @@ from voiceeval.call import (
     Turn,
     turns,
 )
-from voiceeval.reports.alignment import LONGEST_TEXT, Hearing, hear
-from voiceeval.reports.wording import as_json, shortened
+from voiceeval.call_audio import Playing, playings
+from voiceeval.metrics.floor import AgentSpeech, Floor, floor_of
+from voiceeval.metrics.spoken_turns import spoken_turns
+from voiceeval.metrics.waits import reply_to, waits
+from voiceeval.reports.alignment import LONGEST_TEXT, Hearing, hear, unaligned
+from voiceeval.reports.wording import as_json, clock, shortened
+
+ASIDES = {"back_channel": "back-channel", "cough": "cough", "side_talk": "side talk"}
+_NO_WORDS_DUE = {
+    "aside": "only sounds that were not meant for the agent",
+    "noise": "nobody spoke",
+    "keys": "keys, no words",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing the agent does in a turn."""
+    """One thing that happens in a turn, on one side or the other."""
 
     kind: str
-    """``says``, ``cut off``, ``calls``, ``returns``, ``fails``, ``failed`` or ``ends``."""
+    """``caller``, ``silent``, ``aside``, ``keys``, ``too early``, ``hears``, ``deaf``, ``drops``, ``says``,
+    ``cut off``, ``calls``, ``returns``, ``fails``, ``failed`` or ``ends``."""
+    at: str
+    """When, on the call's clock: ``0:12.4``."""
     text: str
     detail: str = ""
+    notes: tuple[str, ...] = ()
+    """What is remarkable about it, in words."""
     audio: str = ""
-    round_trip: tuple[Hearing, ...] = ()
-    """What the reference recognizer heard in the agent's audio, where it listened."""
+    hearings: tuple[Hearing, ...] = ()
+    """What the agent's recognizer made of it, or, of the agent's own audio, the reference recognizer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +74,11 @@ class Timing:
 class Side:
     """One arm's share of a turn."""
 
-    said: str = ""
-    wording: str = ""
-    audio: str = ""
-    transcript: tuple[Hearing, ...] = ()
-    end_of_turn: str = ""
     steps: tuple[Step, ...] = ()
+    end_of_turn: str = ""
     timings: tuple[Timing, ...] = ()
     answered_ms: tuple[int, ...] = ()
     """From the caller's last sound to the agent's first, where both exist."""
-    heard_caller: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,61 +88,186 @@ class TurnReader:
     call: Call
     locale: str
     audio_href: Callable[[str], str]
+    played_href: Callable[[Playing], str]
+    """From a part of a reply to a file that holds just that, as seen from the call's page; or nothing."""
     longest_ms: int
     """The longest answer on either arm: both draw their bars on this scale."""
 
     def sides(self) -> dict[int, Side]:
         """This arm's share of every turn, by turn number."""
-        spoken = {heard.audio: hear(heard.said, heard.heard, locale=self.locale) for heard in self.call.heard}
-        return {turn.number: self._side(turn, spoken) for turn in turns(self.call.events)}
-
-    def _side(self, turn: Turn, spoken: Mapping[str, Hearing]) -> Side:
-        started = next((event for event in turn.events if isinstance(event, CallerStarted)), None)
-        ended = next((event for event in turn.events if isinstance(event, EndOfTurn)), None)
-        said = started.text if started else ""
-        return Side(
-            said=shortened(said, limit=LONGEST_TEXT),
-            wording=started.wording if started else "",
-            audio=self._href(started.audio) if started else "",
-            transcript=tuple(
-                hear(said, event.text, locale=self.locale)
-                for event in turn.events
-                if isinstance(event, Transcribed)
-            ),
-            end_of_turn=f"{ended.reason}, {ended.heard_ms} ms heard" if ended else "",
-            steps=tuple(self._steps(turn, spoken)),
-            timings=_timings(turn, self.longest_ms),
-            answered_ms=answered_ms(turn),
-            heard_caller=started is not None,
-        )
-
-    def _steps(self, turn: Turn, spoken: Mapping[str, Hearing]) -> Iterator[Step]:
-        for event in turn.events:
-            if isinstance(event, AgentStarted):
-                heard = (spoken[event.audio],) if event.audio in spoken else ()
-                text = shortened(event.text, limit=LONGEST_TEXT)
-                yield Step("says", text, audio=self._href(event.audio), round_trip=heard)
-            elif isinstance(event, AgentStopped) and event.interrupted:
-                yield Step("cut off", "the agent was interrupted")
-            elif isinstance(event, ToolCalled):
-                yield Step("calls", event.name, as_json(event.arguments, limit=LONGEST_TEXT))
-            elif isinstance(event, ToolReturned):
-                kind = "fails" if event.failed else "returns"
-                yield Step(kind, event.name, as_json(event.value, limit=LONGEST_TEXT))
-            elif isinstance(event, StageFailed):
-                yield Step("failed", f"{event.stage} failed", event.error)
-            elif isinstance(event, HungUp):
-                yield Step("ends", f"{event.by} ends the call: {event.reason}")
+        floor = floor_of(self.call.events)
+        answered = answers_ms(self.call)
+        words = _WordsReader(self.call, self.locale)
+        agent = _AgentReader(self, floor)
+        return {
+            turn.number: Side(
+                steps=tuple(_steps(turn, floor, words, agent, self._href)),
+                end_of_turn=_end_of_turn(turn, floor),
+                timings=_timings(turn, floor, self.longest_ms),
+                answered_ms=answered.get(turn.number, ()),
+            )
+            for turn in turns(self.call.events)
+        }
 
     def _href(self, digest: str) -> str:
         return relative_href(self.audio_href(digest)) if digest else ""
 
 
-def answered_ms(turn: Turn) -> tuple[int, ...]:
-    """From the caller's last sound to the agent's first; nothing where one of them is missing."""
-    stops = [event.at_ms for event in turn.events if isinstance(event, CallerStopped)]
-    starts = [event.at_ms for event in turn.events if isinstance(event, AgentStarted)]
-    return (starts[0] - stops[0],) if stops and starts and starts[0] > stops[0] else ()
+class _WordsReader:
+    """What the recognizer made of each turn, aligned with all that was said in it."""
+
+    def __init__(self, call: Call, locale: str) -> None:
+        self._locale = locale
+        self._spoken = {turn.number: turn for turn in spoken_turns(call)}
+
+    def steps(self, turn: Turn, event: Transcribed) -> Iterator[Step]:
+        """A transcript; after the last of several the words of all of them together."""
+        due = "" if event.heard == "turn" else _NO_WORDS_DUE[event.heard]
+        notes = (f"made of: {due}",) if due else ()
+        counted = [
+            each
+            for each in turn.events
+            if isinstance(each, Transcribed) and each.heard not in ("aside", "keys")
+        ]
+        spoken = self._spoken.get(turn.number)
+        at = clock(event.at_ms)
+        if spoken is None or event not in counted:
+            yield Step("hears", at, "", notes=notes, hearings=(unaligned(event.text),))
+        elif len(counted) == 1:
+            yield Step("hears", at, "", notes=notes, hearings=(self._aligned(spoken.text, spoken.heard),))
+        else:
+            yield Step("hears", at, "", notes=notes, hearings=(unaligned(event.text),))
+            if event is counted[-1]:
+                together = f"{len(counted)} transcripts of this turn, together:"
+                whole = self._aligned(spoken.text, spoken.heard)
+                yield Step("hears", at, "", notes=(together,), hearings=(whole,))
+
+    def _aligned(self, said: str, heard: str) -> Hearing:
+        return hear(said, heard, locale=self._locale)
+
+
+class _AgentReader:
+    """What the agent says: the parts of a reply that were played, and no more."""
+
+    def __init__(self, reader: TurnReader, floor: Floor) -> None:
+        self._reader = reader
+        self._floor = floor
+        # By identity: two replies may be equal in every field, and the first may be the one that was cut.
+        self._playings = {id(playing.started): playing for playing in playings(reader.call)}
+        self._trips = {
+            heard.audio: hear(heard.said, heard.heard, locale=reader.locale) for heard in reader.call.heard
+        }
+
+    def says(self, event: AgentStarted) -> Step:
+        playing = self._playings[id(event)]
+        notes = [f"from {event.offset_ms} ms on, where it had stopped"] if event.offset_ms else []
+        if any(
+            stretch.holds(event.at_ms) or stretch.start_ms == event.at_ms
+            for taken in self._floor.turns
+            for stretch in taken.stretches
+        ):
+            notes.append("begins while the caller speaks")
+        if playing.cut:
+            notes.append(f"only the first {playing.end_ms - event.at_ms} ms of this were played")
+        audio = self._reader.played_href(playing)
+        if playing.whole:
+            audio = relative_href(self._reader.audio_href(event.audio)) if event.audio else ""
+        trip = (self._trips[event.audio],) if event.audio in self._trips and playing.whole else ()
+        text = shortened(event.text, limit=LONGEST_TEXT)
+        return Step("says", clock(event.at_ms), text, notes=tuple(notes), audio=audio, hearings=trip)
+
+
+def _steps(
+    turn: Turn, floor: Floor, words: _WordsReader, agent: _AgentReader, href: Callable[[str], str]
+) -> Iterator[Step]:
+    spoken = [event for event in turn.events if isinstance(event, CallerStarted)]
+    deaf = not any(isinstance(event, Transcribed) for event in turn.events)
+    keys: list[KeyPressed] = []
+    for event in turn.events:
+        at = clock(event.at_ms)
+        if isinstance(event, KeyPressed):
+            keys.append(event)
+            if event is _last(turn.events, KeyPressed):
+                yield Step("keys", clock(keys[0].at_ms), " ".join(key.key for key in keys))
+        elif isinstance(event, CallerStarted):
+            yield _caller_step(event, floor, href)
+            if deaf and event is spoken[-1]:
+                yield Step("deaf", at, "no transcript")
+        elif isinstance(event, AsideStarted):
+            text = shortened(event.text, limit=LONGEST_TEXT)
+            yield Step("aside", at, text, detail=ASIDES[event.aside], audio=href(event.audio))
+        elif isinstance(event, EndOfTurn):
+            yield from _too_early(event, floor)
+        elif isinstance(event, Transcribed):
+            yield from words.steps(turn, event)
+        elif isinstance(event, AgentStarted):
+            yield agent.says(event)
+        else:
+            yield from _work_step(event, at)
+
+
+def _last(events: Sequence[Event], kind: type[Event]) -> Event | None:
+    return next((event for event in reversed(events) if isinstance(event, kind)), None)
+
+
+def _caller_step(event: CallerStarted, floor: Floor, href: Callable[[str], str]) -> Step:
+    notes: list[str] = [] if event.wording == "text" else [event.wording]
+    over = next((speech for speech in floor.agent if _sounds(speech, event.at_ms)), None)
+    if event.barge_in:
+        notes.append("barges in" if over else "means to barge in; the agent has stopped")
+    elif over and event.text:
+        notes.append("speaks over the agent")
+    if not event.text:
+        return Step("silent", clock(event.at_ms), "stays silent", notes=tuple(notes))
+    text = shortened(event.text, limit=LONGEST_TEXT)
+    return Step("caller", clock(event.at_ms), text, notes=tuple(notes), audio=href(event.audio))
+
+
+def _sounds(speech: AgentSpeech, at_ms: Milliseconds) -> bool:
+    return speech.stretch.start_ms <= at_ms < speech.stretch.end_ms
+
+
+def ends_too_early(event: Event, floor: Floor) -> Milliseconds:
+    """How long the caller goes on in a turn after the agent took it for over; 0 for all other events."""
+    taken = next((taken for taken in floor.turns if taken.number == event.turn), None)
+    if taken is None or not isinstance(event, EndOfTurn) or taken.kind == "silent":
+        return 0
+    last_ms = taken.stretches[-1].end_ms if taken.stretches else taken.ends_ms
+    return max(0, last_ms - event.at_ms) if last_ms is not None and event.at_ms > taken.begins_ms else 0
+
+
+def _too_early(event: EndOfTurn, floor: Floor) -> Iterator[Step]:
+    left_ms = ends_too_early(event, floor)
+    if left_ms:
+        speaks = any(stretch.holds(event.at_ms) for taken in floor.turns for stretch in taken.stretches)
+        where = "in the middle of it" if speaks else "before the caller goes on"
+        text = f"takes the turn for over {where}, {left_ms} ms before its end"
+        yield Step("too early", clock(event.at_ms), text)
+
+
+def _work_step(event: Event, at: str) -> Iterator[Step]:
+    """What the agent does besides speaking, and how the call ends."""
+    if isinstance(event, ReplyDropped):
+        yield Step("drops", at, "gives up the reply it was preparing: the caller goes on")
+    elif isinstance(event, AgentStopped) and event.interrupted:
+        believed = shortened(event.believed, limit=LONGEST_TEXT)
+        yield Step("cut off", at, believed or "nothing")
+    elif isinstance(event, ToolCalled):
+        yield Step("calls", at, event.name, as_json(event.arguments, limit=LONGEST_TEXT))
+    elif isinstance(event, ToolReturned):
+        kind = "fails" if event.failed else "returns"
+        yield Step(kind, at, event.name, as_json(event.value, limit=LONGEST_TEXT))
+    elif isinstance(event, StageFailed):
+        yield Step("failed", at, f"{event.stage} failed", event.error)
+    elif isinstance(event, HungUp):
+        yield Step("ends", at, f"{event.by} ends the call: {event.reason}")
+
+
+def answers_ms(call: Call) -> Mapping[int, tuple[Milliseconds, ...]]:
+    """By turn, from the caller's last sound to the agent's first of the reply; none where there is none."""
+    return {
+        wait.turn.number: (wait.ms,) for wait in waits(call.events) if wait.ms is not None and wait.ms > 0
+    }
 
 
 def relative_href(href: str) -> str:
@@ -141,22 +281,32 @@ def relative_href(href: str) -> str:
     return "../../" + quote(href, safe="/", errors="replace")
 
 
-def _timings(turn: Turn, longest: int) -> tuple[Timing, ...]:
-    """The stages up to the first sound of the answer, as bars that follow each other."""
+def _end_of_turn(turn: Turn, floor: Floor) -> str:
+    """Of the decision that the reply rests on: why, and on how much audio."""
+    ended = [event for event in turn.events if isinstance(event, EndOfTurn)]
+    late = [event for event in ended if not ends_too_early(event, floor)]
+    return f"{late[0].reason}, {late[0].heard_ms} ms heard" if late else ""
+
+
+def _timings(turn: Turn, floor: Floor, longest: Milliseconds) -> tuple[Timing, ...]:
+    """The stages from the caller's last sound to the first of the reply, as bars that follow each other."""
+    taken = next((taken for taken in floor.turns if taken.number == turn.number), None)
+    reply = reply_to(taken, floor) if taken else None
+    from_ms = taken.ends_ms if taken and taken.ends_ms is not None else 0
+    until_ms = reply.stretch.start_ms if reply else None
     spent: dict[str, int] = {}
-    stopped: list[int] = []
     for event in turn.events:
-        if isinstance(event, CallerStopped):
-            stopped = [event.at_ms]
-        elif isinstance(event, EndOfTurn) and stopped:
-            spent["endpointing"] = max(0, event.at_ms - stopped[0])
+        if event.at_ms < from_ms:
+            continue
+        if isinstance(event, EndOfTurn) and taken and taken.ends_ms is not None:
+            spent.setdefault("endpointing", event.at_ms - from_ms)
         elif isinstance(event, Transcribed):
-            spent["recognizer"] = event.stage_ms
+            spent["recognizer"] = spent.get("recognizer", 0) + event.stage_ms
         elif isinstance(event, Replied):
             spent["dialogue"] = spent.get("dialogue", 0) + event.stage_ms
         elif isinstance(event, ToolReturned):
             spent["tools"] = spent.get("tools", 0) + event.stage_ms
-        elif isinstance(event, AgentStarted):
+        elif isinstance(event, AgentStarted) and (until_ms is None or event.at_ms >= until_ms):
             spent["synthesizer"] = event.stage_ms
             break
     scale = 100 / max(longest, sum(spent.values()), 1)

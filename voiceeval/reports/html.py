@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from voiceeval.call import Arm, Stage
 from voiceeval.cohort import Cohort
 from voiceeval.reports import wording
+from voiceeval.reports.call_clips import PlayedClips
 from voiceeval.reports.call_list import Change, call_rows, failure_kinds, metrics_of, slug
 from voiceeval.reports.call_page import LONGEST_STATE, call_page
 from voiceeval.reports.cohort_table import (
@@ -59,14 +60,18 @@ class HtmlReport:
         self._environment = _environment()
 
     def write(self, report: ReportInput, folder: Path) -> Path:
-        """Write all pages into ``folder``, which lies directly in the run folder; return the index."""
+        """Write all pages into ``folder``, which lies directly in the run folder; return the index.
+
+        Of replies that were cut off, what was played is written beside them, into ``audio``.
+        """
         calls = folder / "calls"
         calls.mkdir(parents=True, exist_ok=True)
         template = self._environment.get_template("call.html.j2")
+        parts = PlayedClips(folder, report.audio)
         names = {arm: arm_view(report.comparison.manifest, arm).label for arm in Arm}
         shared = {"names": names, "stages": [str(stage) for stage in Stage], **_frame(script="")}
         for planned in report.planned:
-            page = template.render(page=call_page(report, planned), **shared)
+            page = template.render(page=call_page(report, planned, played_href=parts.href), **shared)
             (calls / f"{slug(planned.id)}.html").write_text(page, encoding="utf-8", newline="\n")
         index = folder / "index.html"
         index.write_text(self.index(report), encoding="utf-8", newline="\n")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from voiceeval.call import Arm, Call
 from voiceeval.cohort import PlannedCall
+from voiceeval.protocols import AudioStore
 from voiceeval.scenario import Scenario
 from voiceeval.score import Score
 from voiceeval.verdict import Comparison
@@ -38,6 +39,9 @@ class ReportInput:
     """By ``CallKey.id`` and metric name."""
     audio_href: Callable[[str], str] = flac_in_run_folder
     """From a clip's digest to its file, relative to the run folder; empty where it was not kept."""
+    audio: AudioStore | None = None
+    """Where clips can be read, so that of a reply that was cut off just the part that was played is offered;
+    without it such replies have no sound in the report."""
 
 
 def arm_call_id(planned: PlannedCall, arm: Arm) -> str:

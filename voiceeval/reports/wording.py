@@ -49,6 +49,16 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
 
 
+def clock(at_ms: int) -> str:
+    """A moment of a call in minutes and seconds.
+
+    >>> clock(72_460)
+    '1:12.5'
+    """
+    tenths = (at_ms + 50) // 100
+    return f"{tenths // 600}:{tenths % 600 // 10:02}.{tenths % 10}"
+
+
 def one_line(text: str, *, limit: int = 300) -> str:
     """The text visible, on one line, and honestly shortened."""
     return shortened(" ".join(visible(text[: 4 * limit + 100]).split()), limit=limit, of=len(text))
