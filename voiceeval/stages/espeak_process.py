@@ -4,10 +4,14 @@ Run by path, with the folder that holds the ``espeakng_loader`` package as its o
 standard library alone, so that it starts in a few hundredths of a second and needs nothing of voiceeval's.
 
 On its pipes, integers are little-endian. It says hello with ``<i``: the sample rate, or a negative number
-when the library does not load. A request is ``<I`` and that many bytes of JSON with ``voice``, ``text``,
-``rate_wpm``, ``pitch`` and ``word_gap_ms``. An answer is ``<iI``: a status and a length, and that many
-bytes of int16 samples. Status 0 is success, above 0 espeak-ng's own error code, below 0 the signal that
-ended the attempt.
+when the library does not load. A request is ``<I`` and that many bytes of JSON with ``do`` and more:
+
+    phonemes   ``voice``, ``text`` -> JSON: ``[phonemes, source]`` per clause of the text
+    text       ``voice``, ``text``, ``rate_wpm``, ``pitch``, ``pitch_range``, ``word_gap_ms`` -> int16 samples
+    brackets   the same, and what stands in ``[[ ]]`` is phonemes -> int16 samples
+
+An answer is ``<iI``: a status and a length, and that many bytes. Status 0 is success, above 0 espeak-ng's own
+error code or `DROPPED`, below 0 the signal that ended the attempt.
 
 Every text is spoken in a fork of a process that has never spoken: espeak-ng carries state from one text to
 the next, and the same words would not give the same bytes twice. A text that crashes the library ends only
@@ -19,6 +23,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import resource
 import struct
 import sys
@@ -29,6 +34,12 @@ SYNCHRONOUS = 2
 DO_NOT_EXIT = 0x8000
 UTF8 = 1
 """Flags of ``espeak_Synth``: UTF-8 and nothing else. SSML and phoneme brackets stay plain text."""
+BRACKETS = 0x100
+"""Flag of ``espeak_Synth``: phonemes in ``[[ ]]``."""
+BETWEEN_PHONEMES = ord("|")
+"""Stands between phonemes that espeak-ng writes, and may between those it reads."""
+DROPPED = 0x7FFF0001
+"""Status: the voice does not know some of the phonemes, and leaves out the rest of their words."""
 RATE, VOLUME, PITCH, PITCH_RANGE, WORD_GAP = 1, 2, 3, 4, 7
 CPU_SECONDS = 20
 """A fork that computes longer than this is ended by the system."""
@@ -40,11 +51,11 @@ ANSWER = struct.Struct("<iI")
 _KEPT: list[object] = []
 """Callbacks in use: ctypes keeps no reference to them."""
 
-Speak = Callable[[dict[str, Any]], tuple[int, bytes]]
+Do = Callable[[dict[str, Any]], tuple[int, bytes]]
 
 
-def load(site: str) -> tuple[int, Speak]:
-    """The sample rate, and a function that speaks one request into int16 bytes."""
+def load(site: str) -> tuple[int, Do]:
+    """The sample rate, and a function that does one request."""
     sys.path.insert(0, site)
     import espeakng_loader
 
@@ -62,6 +73,8 @@ def load(site: str) -> tuple[int, Speak]:
         ctypes.c_void_p,
         ctypes.c_void_p,
     ]
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    library.espeak_TextToPhonemes.argtypes = [ctypes.POINTER(ctypes.c_void_p), ctypes.c_int, ctypes.c_int]
     data = espeakng_loader.get_data_path().encode()
     rate_hz = library.espeak_Initialize(SYNCHRONOUS, 0, data, DO_NOT_EXIT)
     # Some voices shiver at random; without a seed of ours the clock seeds it.
@@ -78,36 +91,76 @@ def load(site: str) -> tuple[int, Speak]:
     library.espeak_SetSynthCallback(callback)
     _KEPT.append(callback)
 
-    def speak(request: dict[str, Any]) -> tuple[int, bytes]:
+    def do(request: dict[str, Any]) -> tuple[int, bytes]:
         status = library.espeak_SetVoiceByName(request["voice"].encode())
         if status:
             return int(status), b""
+        text = request["text"].encode() + b"\0"
+        if request["do"] == "phonemes":
+            return 0, json.dumps(clauses(library, text)).encode()
         for parameter, value in (
             (RATE, request["rate_wpm"]),
             (VOLUME, 100),
             (PITCH, request["pitch"]),
-            (PITCH_RANGE, 50),
+            (PITCH_RANGE, request["pitch_range"]),
             (WORD_GAP, request["word_gap_ms"] // 10),
         ):
             library.espeak_SetParameter(parameter, value, 0)
-        text = request["text"].encode() + b"\0"
-        status = library.espeak_Synth(text, len(text), 0, 1, 0, UTF8, None, None)
+        is_phonemes = request["do"] == "brackets"
+        flags = UTF8 | BRACKETS if is_phonemes else UTF8
+        status = library.espeak_Synth(text, len(text), 0, 1, 0, flags, None, None)
         library.espeak_Synchronize()
+        # Read back with the flags of the last synthesis, which stay.
+        if not status and is_phonemes and has_dropped(request["text"], clauses(library, text)):
+            return DROPPED, b""
         return int(status), bytes(samples)
 
-    return int(rate_hz), speak
+    return int(rate_hz), do
 
 
-def in_a_fork(speak: Speak, request: dict[str, Any]) -> bytes:
-    """The whole answer to one request, spoken by a fork of this process."""
+def clauses(library: Any, text: bytes) -> list[tuple[str, str]]:
+    """The phonemes of every clause, and the part of the text it was read from, a character more or less."""
+    buffer = ctypes.create_string_buffer(text)
+    start = ctypes.addressof(buffer)
+    place = ctypes.c_void_p(start)
+    found, at = [], 0
+    while place.value:
+        phonemes = library.espeak_TextToPhonemes(ctypes.byref(place), UTF8, BETWEEN_PHONEMES << 8).decode()
+        to = place.value - start if place.value else len(text) - 1
+        found.append((phonemes, text[at:to].decode(errors="replace")))
+        at = to
+    return found
+
+
+def has_dropped(asked: str, read: list[tuple[str, str]]) -> bool:
+    """Whether fewer sounds, or other changes of table, were read than were asked for.
+
+    Which sounds is no matter, nor whether there are more: a voice may say one of them in place of another,
+    or link two vowels with an r, as it does in text.
+    """
+    brackets = re.findall(r"\[\[(.*?)\]\]", asked)
+    sounds, changes = _counts(" ".join(brackets), "_^_")
+    sounds_read, changes_read = _counts(" ".join(phonemes for phonemes, _ in read), "(")
+    return sounds_read < sounds or changes_read != changes
+
+
+def _counts(phonemes: str, change: str) -> tuple[int, int]:
+    """How many sounds there are, without pauses and marks of joining, and how many changes of table."""
+    parts = [part for word in phonemes.split() for part in word.split("|") if part]
+    sounds = sum(not part.startswith((change, "_", ";")) for part in parts)
+    return sounds, sum(part.startswith(change) for part in parts)
+
+
+def in_a_fork(do: Do, request: dict[str, Any]) -> bytes:
+    """The whole answer to one request, done by a fork of this process."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-            status, samples = speak(request)
+            status, answer = do(request)
             with os.fdopen(writing, "wb") as pipe:
-                pipe.write(ANSWER.pack(status, len(samples)) + samples)
+                pipe.write(ANSWER.pack(status, len(answer)) + answer)
         finally:
             os._exit(0)
     os.close(writing)
@@ -125,7 +178,7 @@ def main() -> None:
     os.dup2(nowhere, 1)  # whatever the library prints must not get between the samples
     os.dup2(nowhere, 2)  # nor into a log: it may quote the text
     try:
-        rate_hz, speak = load(sys.argv[1])
+        rate_hz, do = load(sys.argv[1])
     except Exception:
         answers.write(HELLO.pack(-1))
         answers.flush()
@@ -135,7 +188,7 @@ def main() -> None:
     requests = sys.stdin.buffer
     while len(header := requests.read(REQUEST.size)) == REQUEST.size:
         request = json.loads(requests.read(REQUEST.unpack(header)[0]))
-        answers.write(in_a_fork(speak, request))
+        answers.write(in_a_fork(do, request))
         answers.flush()
 
 
