@@ -9,6 +9,8 @@ from voiceeval.call import (
     AgentStarted,
     AgentStopped,
     Arm,
+    AsideStarted,
+    AsideStopped,
     Call,
     CallerStarted,
     CallerStopped,
@@ -18,6 +20,7 @@ from voiceeval.call import (
     Event,
     Heard,
     HungUp,
+    KeyPressed,
     Replay,
     Replied,
     ToolCalled,
@@ -95,6 +98,62 @@ def called(name: str, *, turn: int = 1, **arguments: Any) -> list[Event]:
     ]
 
 
+def caller(
+    turn: int, start_ms: int, stop_ms: int | None, text: str = "please block my card", **changes: Any
+) -> list[Event]:
+    """An utterance of the caller; ``stop_ms=None``: the call is over before they finish."""
+    written = {"script_turn": turn - 1, "wording": "text", "audio": "a"} | changes
+    started = CallerStarted(at_ms=start_ms, turn=turn, text=text, **written)
+    return [started] if stop_ms is None else [started, CallerStopped(at_ms=stop_ms, turn=turn)]
+
+
+def agent(
+    turn: int,
+    start_ms: int,
+    stop_ms: int,
+    text: str = "which card is it",
+    *,
+    cut: bool = False,
+    **changes: Any,
+) -> list[Event]:
+    """An utterance of the agent, or a part of one."""
+    written = {"audio": text, "stage_ms": 70} | changes
+    believed = written.pop("believed", "")
+    return [
+        AgentStarted(at_ms=start_ms, turn=turn, text=text, **written),
+        AgentStopped(at_ms=stop_ms, turn=turn, interrupted=cut, believed=believed),
+    ]
+
+
+def aside(turn: int, start_ms: int, stop_ms: int, kind: Any = "back_channel", **changes: Any) -> list[Event]:
+    """A sound that is not meant for the agent."""
+    written = {"audio": "c", "audio_from_ms": start_ms, "text": "" if kind == "cough" else "uh huh"} | changes
+    return [
+        AsideStarted(at_ms=start_ms, turn=turn, aside=kind, **written),
+        AsideStopped(at_ms=stop_ms, turn=turn),
+    ]
+
+
+def ended(turn: int, at_ms: int, reason: Any = "silence") -> list[Event]:
+    """The agent takes the turn to be over."""
+    return [EndOfTurn(at_ms=at_ms, turn=turn, heard_ms=0, reason=reason)]
+
+
+def heard(turn: int, at_ms: int, text: str, of: Any = "turn") -> list[Event]:
+    """A transcript."""
+    return [Transcribed(at_ms=at_ms, turn=turn, text=text, stage_ms=100, heard=of)]
+
+
+def pressed(turn: int, at_ms: int, keys: str) -> list[Event]:
+    """Keys, one every 200 ms."""
+    return [KeyPressed(at_ms=at_ms + 200 * index, turn=turn, key=key) for index, key in enumerate(keys)]
+
+
+def over(turn: int, at_ms: int, by: Any = "caller", reason: Any = "done") -> list[Event]:
+    """The end of the call."""
+    return [HungUp(at_ms=at_ms, turn=turn, by=by, reason=reason)]
+
+
 def hung_up(turn: int, by: Any = "caller", reason: Any = "done") -> Event:
     """The end of the call."""
     return HungUp(at_ms=turn * 20_000 + 10_000, turn=turn, by=by, reason=reason)
@@ -109,11 +168,11 @@ def call(
     heard: tuple[Heard, ...] = (),
     given_right_words: Replay | None = None,
 ) -> Call:
-    """A call with these events."""
+    """A call with these events, put into the order of time."""
     return Call(
         key=KEY,
         seed=1,
-        events=events,
+        events=tuple(sorted(events, key=lambda event: event.at_ms)),
         ending=ending,
         failure="" if ending is Ending.COMPLETED else "recognizer: ValueError at asr.py:3",
         final_state=final_state or {},

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from spoken_calls import call, called, said, says, scenario
+from spoken_calls import agent, aside, call, called, caller, over, said, says, scenario
 
 from voiceeval.call import CALL_JSON, Call, Ending, Heard, Replay
 from voiceeval.metrics import BUNDLED
@@ -22,27 +22,45 @@ PARTS = {
     "greeting",
 }
 NAMES = [
+    "agent_interrupts_caller",
+    "agent_repeats_itself",
+    "already_told_you",
+    "asked_twice",
+    "call_length_ms",
+    "caller_asked_to_repeat",
     "cost_per_completed_call",
     "dialogue_ms",
     "endpointing_ms",
     "entity_error_rate",
+    "premature_endpoints",
     "recognizer_ms",
+    "repeated_corrections",
+    "reply_length_ms",
+    "reprompts",
+    "response_rate",
     "round_trip_excess",
     "round_trip_wer",
+    "silence_ms",
     "slow_replies",
     "synthesizer_ms",
+    "talk_over_ms",
+    "talk_through",
     "task_completion",
     "time_to_first_audio",
+    "time_to_yield",
     "tool_path",
     "tool_path_given_words",
     "tools_ms",
+    "transfer_rate",
     "very_slow_replies",
     "wer",
+    "yield_rate",
 ]
 SCENARIO = scenario(
     turns=[says("my card is four one two nine", entities=[{"type": "card", "text": "four one two nine"}])],
     tool_paths=[{"calls": [{"name": "block_card", "arguments": {"digits": "4129"}}]}],
     outcome={"said": ["blocked"]},
+    impatience={"words": "i told you"},
 )
 
 
@@ -50,6 +68,10 @@ def _whole_call(ending: Ending = Ending.COMPLETED) -> Call:
     events = (
         *said(1, SCENARIO.turns[0].text, "my card is four one nine", reply="it is blocked"),
         *called("block_card", digits="419"),
+        *aside(1, 24_500, 24_900, "cough"),
+        *caller(2, 26_500, 27_900, "thank you", barge_in=True),
+        *agent(2, 29_000, 29_500, "goodbye"),
+        *over(2, 30_000),
     )
     return call(
         *events,

@@ -158,4 +158,6 @@ def test_a_limit_that_decides_nothing_is_refused(options: dict[str, float], mess
 
 def test_every_metric_that_rests_on_the_clock_says_so() -> None:
     clocked = {name for name, make in BUNDLED.items() if make().info.timing}
-    assert clocked == {"time_to_first_audio", "slow_replies", "very_slow_replies", *STAGES}
+    waiting = {"time_to_first_audio", "slow_replies", "very_slow_replies", "response_rate"}
+    both = {"agent_interrupts_caller", "time_to_yield", "talk_over_ms"}
+    assert clocked == waiting | both | {"silence_ms", "reply_length_ms", "call_length_ms", *STAGES}

@@ -10,13 +10,28 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from voiceeval.call import Stage
+from voiceeval.metrics.call_shape import CallLength, ReplyLength, Reprompts, Silence, TransferRate
 from voiceeval.metrics.cost import CostPerCompletedCall
 from voiceeval.metrics.entities import EntityErrorRate
+from voiceeval.metrics.interruptions import TalkThrough, TimeToYield, YieldRate
 from voiceeval.metrics.latency import STAGE_DURATIONS, SlowReplies, TimeToFirstAudio
 from voiceeval.metrics.round_trip import RoundTripExcess, RoundTripWordErrorRate
+from voiceeval.metrics.suffered import (
+    AgentRepeatsItself,
+    AlreadyToldYou,
+    AskedTwice,
+    CallerAskedToRepeat,
+    RepeatedCorrections,
+)
 from voiceeval.metrics.task import TaskCompletion, TaskJudgement, completes, judge_task
 from voiceeval.metrics.tool_path import ToolPathGivenWords, ToolPathTaken
 from voiceeval.metrics.transcription import WordErrorRate
+from voiceeval.metrics.turn_taking import (
+    AgentInterruptsCaller,
+    PrematureEndpoints,
+    ResponseRate,
+    TalkOver,
+)
 from voiceeval.protocols import Metric
 
 BUNDLED: Mapping[str, Callable[[], Metric]] = MappingProxyType(
@@ -36,6 +51,23 @@ BUNDLED: Mapping[str, Callable[[], Metric]] = MappingProxyType(
         "dialogue_ms": STAGE_DURATIONS[Stage.DIALOGUE],
         "tools_ms": STAGE_DURATIONS[Stage.TOOLS],
         "synthesizer_ms": STAGE_DURATIONS[Stage.SYNTHESIZER],
+        "response_rate": ResponseRate,
+        "agent_interrupts_caller": AgentInterruptsCaller,
+        "premature_endpoints": PrematureEndpoints,
+        "yield_rate": YieldRate,
+        "time_to_yield": TimeToYield,
+        "talk_through": TalkThrough,
+        "talk_over_ms": TalkOver,
+        "silence_ms": Silence,
+        "reprompts": Reprompts,
+        "caller_asked_to_repeat": CallerAskedToRepeat,
+        "asked_twice": AskedTwice,
+        "repeated_corrections": RepeatedCorrections,
+        "already_told_you": AlreadyToldYou,
+        "agent_repeats_itself": AgentRepeatsItself,
+        "reply_length_ms": ReplyLength,
+        "call_length_ms": CallLength,
+        "transfer_rate": TransferRate,
         "cost_per_completed_call": CostPerCompletedCall,
     }
 )
@@ -43,17 +75,34 @@ BUNDLED: Mapping[str, Callable[[], Metric]] = MappingProxyType(
 
 __all__ = [
     "BUNDLED",
+    "AgentInterruptsCaller",
+    "AgentRepeatsItself",
+    "AlreadyToldYou",
+    "AskedTwice",
+    "CallLength",
+    "CallerAskedToRepeat",
     "CostPerCompletedCall",
     "EntityErrorRate",
+    "PrematureEndpoints",
+    "RepeatedCorrections",
+    "ReplyLength",
+    "Reprompts",
+    "ResponseRate",
     "RoundTripExcess",
     "RoundTripWordErrorRate",
+    "Silence",
     "SlowReplies",
+    "TalkOver",
+    "TalkThrough",
     "TaskCompletion",
     "TaskJudgement",
     "TimeToFirstAudio",
+    "TimeToYield",
     "ToolPathGivenWords",
     "ToolPathTaken",
+    "TransferRate",
     "WordErrorRate",
+    "YieldRate",
     "completes",
     "judge_task",
 ]

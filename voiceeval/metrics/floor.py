@@ -23,7 +23,7 @@ from voiceeval.call import (
 )
 
 CUT_MS = 2_000
-"""How soon somebody who is interrupted stops: the limit of τ-bench's voice track for yielding."""
+"""How soon somebody who is interrupted has to stop: the limit of τ-voice (tau2-bench) for yielding."""
 
 
 class Stretch(NamedTuple):
