@@ -185,6 +185,9 @@ def test_other_rates_are_brought_to_the_tracks_rate_in_place(rate_hz: int) -> No
     tracks = two_tracks(made, shelf)
     assert audible_span(tracks.caller) == (600, 1_600)
     assert audible_span(tracks.agent) == (3_000, 3_600)
+    for end_ms in range(3_600, 3_620):
+        cut = call(replies(digest, 3_000), stops(end_ms, cut=True), end_ms=5_000)
+        assert not two_tracks(cut, shelf).agent.samples[end_ms * 16 :].any()
     times = np.arange(16_000) / 16_000
     wanted = 0.3 * np.sin(2 * np.pi * 440 * times)
     heard = tracks.caller.as_float()[600 * 16 : 1_600 * 16]

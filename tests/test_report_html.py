@@ -31,13 +31,16 @@ from test_report_sample import (
 
 from voiceeval.call import (
     AgentStarted,
+    AgentStopped,
     Arm,
+    AsideStarted,
     Call,
     CallerStarted,
     CallKey,
     Ending,
     Event,
     HungUp,
+    KeyPressed,
     Replied,
     Stage,
     StageFailed,
@@ -183,7 +186,11 @@ def _call(text: str) -> Call:
         Replied(at_ms=6, turn=1, text=f"w {text}", tool_calls=1, stage_ms=3),
         ToolCalled(at_ms=7, turn=1, name=f"n{text}", arguments={f"k{text}": text}),
         ToolReturned(at_ms=8, turn=1, name=f"n{text}", value={f"k{text}": text}, failed=True, stage_ms=1),
+        AsideStarted(at_ms=8, turn=1, aside="side_talk", text=f"a {text}", audio="abc", audio_from_ms=8),
+        KeyPressed(at_ms=8, turn=2, key=f"k {text}"),
+        Transcribed(at_ms=9, turn=2, text=f"w {text}", stage_ms=3, heard="keys"),
         AgentStarted(at_ms=9, turn=1, text=f"w {text}", audio="abcd", stage_ms=1),
+        AgentStopped(at_ms=10, turn=1, interrupted=True, believed=f"b {text}"),
         StageFailed(at_ms=10, turn=1, stage=Stage.DIALOGUE, error=f"e{text}"),
         HungUp(at_ms=11, turn=1, by="limit", reason="failure"),
     )

@@ -60,8 +60,8 @@ def two_tracks(call: Call, audio: AudioStore) -> TwoTracks:
         _take_over(caller, audio.get(event.audio).resampled(RATE_HZ).samples, event.audio_from_ms)
     for playing in playings(call):
         if playing.started.audio:
-            clip = played(audio.get(playing.started.audio), playing)
-            _take_over(agent, clip.resampled(RATE_HZ).samples, playing.started.at_ms)
+            clip = played(audio.get(playing.started.audio), playing, rate_hz=RATE_HZ)
+            _take_over(agent, clip.samples, playing.started.at_ms)
     return TwoTracks(caller=AudioClip(caller, RATE_HZ), agent=AudioClip(agent, RATE_HZ))
 
 
@@ -90,10 +90,12 @@ def playings(call: Call) -> Iterator[Playing]:
         yield Playing(started=open_one, end_ms=max(open_one.at_ms, duration_ms(call)), cut=True)
 
 
-def played(clip: AudioClip, playing: Playing) -> AudioClip:
-    """The part of a reply's clip that was heard, at the clip's own rate."""
+def played(clip: AudioClip, playing: Playing, *, rate_hz: int = 0) -> AudioClip:
+    """The part of a reply's clip that was heard, at ``rate_hz``, or else at the clip's own rate."""
     from_ms = audible_span(clip)[0] + playing.started.offset_ms
-    return clip.part(from_ms, from_ms + playing.end_ms - playing.started.at_ms)
+    # Resampled as a whole: at another rate the cut's moment may lie between two samples of the clip.
+    whole = clip.resampled(rate_hz or clip.rate_hz)
+    return whole.part(from_ms, from_ms + playing.end_ms - playing.started.at_ms)
 
 
 def duration_ms(call: Call) -> Milliseconds:

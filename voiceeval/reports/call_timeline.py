@@ -139,7 +139,7 @@ def _told(floor: Floor, marks: tuple[Mark, ...]) -> str:
     kinds = [mark.kind for mark in marks]
     keyed = [taken for taken in floor.turns if taken.kind == "keyed"]
     parts = [
-        f"{clock(floor.ends_ms)} long",
+        f"{floor.ends_ms / 1000:.1f} s long",
         counted(sum(map(_is_spoken, floor.turns)), "spoken turn"),
         counted(sum(not speech.goes_on for speech in floor.agent), "reply", "replies"),
     ]
