@@ -1,7 +1,7 @@
 """Noise beds that exist as sound: a ring which repeats without a click, entered somewhere else by every seed.
 
-babble   three copies of a ring of four voices, each turned by another amount: twelve people talk at once
-         (the ring is ours, see fixtures/beds/make_babble.py; other words and voices than the callers')
+babble   two copies of a ring of four voices, each turned by another amount: eight people talk at once
+         (the ring is ours, see fixtures/beds/make_babble.py; the callers say other words)
 music    hold music of our own: an electric piano over a soft pad, four chords (C, A minor, F, G) of three
          seconds each; tones of the equal temperament with decaying harmonics, nothing random in it
 file     the user's recording; its last half second is faded into its first
@@ -19,7 +19,7 @@ from voiceeval.audio import AudioClip
 from voiceeval.errors import ScenarioError
 
 BABBLE_FILE = Path(__file__).parent / "beds" / "babble.flac"
-_COPIES = 3
+_COPIES = 2
 _CROSSFADE_S = 0.5
 _ENTRIES = 8
 _FAR_BELOW = 10 ** (-20 / 10)

@@ -1,12 +1,17 @@
-"""``voiceeval check``: load agents and suites, and say what is wrong with them."""
+"""``voiceeval check``: load agents and suites, and say what is wrong with them; measure a suite's lines."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from voiceeval.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from voiceeval.scenario_files import Suite
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -15,20 +20,26 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check.add_argument(
         "sources", nargs="+", metavar="AGENT|SUITE", help="a file, a folder, or package.module:attr"
     )
+    check.add_argument(
+        "--lines",
+        action="store_true",
+        help="send probes over every line of the suites, and prove that what it states reaches the audio",
+    )
     check.set_defaults(command=run)
 
 
 def run(given: argparse.Namespace) -> int:
-    """0 when all sources can be loaded."""
+    """0 when all sources can be loaded; with ``--lines``, 1 when a condition did not reach the audio."""
     from voiceeval.agents import load_agent
     from voiceeval.scenario_files import load_suite
 
-    wrong = []
+    wrong, suites = [], []
     for source in given.sources:
         path = Path(source)
         try:
             if path.is_dir() or _is_suite(path):
                 suite = load_suite(path)
+                suites.append(suite)
                 said = f"suite {suite.name!r}, {len(suite.scenarios)} scenarios, {len(suite.callers)} callers"
             elif path.suffix == ".toml" or ":" in source:
                 said = f"agent {load_agent(source).name!r}"
@@ -42,7 +53,29 @@ def run(given: argparse.Namespace) -> int:
             sys.stdout.write(f"{source}: {said}: ok\n")
     if wrong:
         raise ConfigError("\n".join(wrong))
-    return 0
+    if not given.lines:
+        return 0
+    if not suites:
+        raise ConfigError("check: --lines: given no suite; allowed: a suite's folder or file")
+    return max([_lines(suite) for suite in suites])
+
+
+def _lines(suite: Suite) -> int:
+    """Measure a suite's lines: 0 when every condition reaches the audio, 1 otherwise."""
+    from rich.console import Console
+
+    from voiceeval.channel import SimulatedLine
+    from voiceeval.channel.line_check import Proof, prove
+    from voiceeval.reports.lines_table import render
+    from voiceeval.reports.terminal_style import console_width
+
+    proofs: list[Proof] = []
+    for name, line in suite.lines.items():
+        files = suite.line_files.get(name, {})
+        proofs += prove(line, partial(SimulatedLine, files=files), files=files)
+    sys.stdout.write("\n")
+    render(proofs, Console(highlight=False, width=console_width()))
+    return 0 if all(proof.reached for proof in proofs) else 1
 
 
 def _is_suite(path: Path) -> bool:
