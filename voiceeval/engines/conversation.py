@@ -122,8 +122,8 @@ class Conversation:
 
     def _begin(self) -> None:
         self._time.at(CALL_LIMIT_MS, lambda: self._caller.hang_up("too long"))
-        self._ear.open()
         self._agent.begin()
+        self._ear.open()
         self._caller.begin(greeted=self._greets)
 
     def _agent_hangs_up(self, how: HowItEnds) -> None:

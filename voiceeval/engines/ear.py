@@ -80,15 +80,17 @@ class Ear:
             start_ms, end_ms = starts_ms + span.start_ms, starts_ms + span.end_ms
             if end_ms <= now:
                 continue
-            if start_ms <= now and self.speech_since_ms is not None:
-                going_on = True
+            if start_ms > now:
+                self._plan(start_ms, self._speech_starts)
             else:
-                self._plan(max(start_ms, now), self._speech_starts)
+                going_on = True
             self._plan(end_ms, self._speech_stops)
-        if self.speech_since_ms is not None and not going_on:
-            # The detector hears each sound on its own: what it took for speech before is over.
-            self._speech_stops()
         self._plan(starts_ms + laid.sound.duration_ms, self._lay_bed)
+        # The detector hears each sound on its own: what it took for speech before may be over.
+        if going_on and self.speech_since_ms is None:
+            self._speech_starts()
+        elif self.speech_since_ms is not None and not going_on:
+            self._speech_stops()
 
     def _plan(self, moment_ms: Milliseconds, action: Callable[[], None]) -> None:
         self._ahead.append(self._time.at(max(moment_ms, self._time.now_ms), action))
