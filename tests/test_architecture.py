@@ -35,6 +35,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "waivers",
         "disparity",
         "quantiles",
+        "audio_turns",
         "outcome_files",
         "outcome_cells",
         "outcome_tables",

@@ -8,7 +8,18 @@ import sys
 from collections.abc import Sequence
 
 from voiceeval import __version__
-from voiceeval.commands import bless, check, compare, contamination, export, holdout, plan, report, schema
+from voiceeval.commands import (
+    bless,
+    check,
+    compare,
+    contamination,
+    export,
+    holdout,
+    plan,
+    report,
+    schema,
+    turns,
+)
 from voiceeval.errors import InputError
 
 
@@ -46,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"voiceeval {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (report, compare, export, plan, bless, holdout, contamination, check, schema):
+    for command in (report, compare, export, plan, bless, holdout, contamination, turns, check, schema):
         command.add(commands)
     return parser
 
