@@ -141,6 +141,17 @@ def test_marked_errors_are_those_that_the_error_rate_counts() -> None:
     assert len(marked) == 2
 
 
+def test_of_a_reply_cut_off_at_once_nothing_was_heard(tmp_path: Path) -> None:
+    report = duplex_report()
+    unheard = tuple(
+        replace(event, believed="") if isinstance(event, AgentStopped) else event for event in events()
+    )
+    calls = {call_of(report): replace(report.calls[call_of(report)], events=unheard)}
+    text = Page(written(tmp_path, replace(report, calls=calls))).text
+    assert text.count("the agent takes none of it to have been heard") == 2
+    assert "the agent takes this" not in text
+
+
 @pytest.mark.parametrize(
     ("starts_ms", "barge_in", "text", "notes"),
     [

@@ -250,8 +250,7 @@ def _work_step(event: Event, at: str) -> Iterator[Step]:
     if isinstance(event, ReplyDropped):
         yield Step("drops", at, "gives up the reply it was preparing: the caller goes on")
     elif isinstance(event, AgentStopped) and event.interrupted:
-        believed = shortened(event.believed, limit=LONGEST_TEXT)
-        yield Step("cut off", at, believed or "nothing")
+        yield Step("cut off", at, shortened(event.believed, limit=LONGEST_TEXT))
     elif isinstance(event, ToolCalled):
         yield Step("calls", at, event.name, as_json(event.arguments, limit=LONGEST_TEXT))
     elif isinstance(event, ToolReturned):
