@@ -259,9 +259,14 @@ def _number_at(at_ms: Milliseconds, turns: Sequence[_Turn]) -> int:
 
 
 def _end(turns: Sequence[_Turn], speech: Sequence[Span], ends_ms: Milliseconds) -> Event:
-    last_ms = turns[-1].ends_ms if turns else 0
-    waits = bool(turns) and not any(each.end_ms > last_ms for each in speech)
-    in_vain = waits and ends_ms - last_ms > GOODBYE_MS
+    in_vain = bool(turns) and (
+        ends_ms - turns[-1].ends_ms > GOODBYE_MS
+        and not any(
+            # What the caller broke into, and did not stop, is no answer.
+            each.start_ms >= turns[-1].begins_ms and each.end_ms > turns[-1].ends_ms
+            for each in speech
+        )
+    )
     return HungUp(
         at_ms=ends_ms, turn=len(turns), by="caller", reason="out of patience" if in_vain else "done"
     )
