@@ -102,7 +102,7 @@ def caller(
     turn: int, start_ms: int, stop_ms: int | None, text: str = "please block my card", **changes: Any
 ) -> list[Event]:
     """An utterance of the caller; ``stop_ms=None``: the call is over before they finish."""
-    written = {"script_turn": turn - 1, "wording": "text", "audio": "a"} | changes
+    written: dict[str, Any] = {"script_turn": turn - 1, "wording": "text", "audio": "a"} | changes
     started = CallerStarted(at_ms=start_ms, turn=turn, text=text, **written)
     return [started] if stop_ms is None else [started, CallerStopped(at_ms=stop_ms, turn=turn)]
 
@@ -117,7 +117,7 @@ def agent(
     **changes: Any,
 ) -> list[Event]:
     """An utterance of the agent, or a part of one."""
-    written = {"audio": text, "stage_ms": 70} | changes
+    written: dict[str, Any] = {"audio": text, "stage_ms": 70} | changes
     believed = written.pop("believed", "")
     return [
         AgentStarted(at_ms=start_ms, turn=turn, text=text, **written),
@@ -127,7 +127,8 @@ def agent(
 
 def aside(turn: int, start_ms: int, stop_ms: int, kind: Any = "back_channel", **changes: Any) -> list[Event]:
     """A sound that is not meant for the agent."""
-    written = {"audio": "c", "audio_from_ms": start_ms, "text": "" if kind == "cough" else "uh huh"} | changes
+    words = "" if kind == "cough" else "uh huh"
+    written: dict[str, Any] = {"audio": "c", "audio_from_ms": start_ms, "text": words} | changes
     return [
         AsideStarted(at_ms=start_ms, turn=turn, aside=kind, **written),
         AsideStopped(at_ms=stop_ms, turn=turn),

@@ -174,7 +174,8 @@ def test_nobody_speaks_in_an_empty_recording() -> None:
 
 def silhouette(events: Sequence[Event]) -> tuple[tuple[Span, ...], tuple[Span, ...], int]:
     """What a perfect detector hears of a call."""
-    callers, agents, since = [], [], {}
+    callers, agents = [], []
+    since: dict[str, int] = {}
     for event in call(*events).events:
         if isinstance(event, CallerStarted | AsideStarted | AgentStarted):
             since[event.kind] = event.at_ms
@@ -280,7 +281,8 @@ def two_channels(
 ) -> tuple[Path, list[tuple[int, int]], list[tuple[int, int]]]:
     """A call with a back-channel, a barge-in that the agent yields to, and a goodbye."""
     pytest.importorskip("faster_whisper")
-    asks = "please tell me the last four digits of the card that you would like to freeze, and your birthday"
+    asks = "please tell me the last four digits of the card that you would like to freeze, "
+    asks += "and your date of birth"
     agent_said, answers = _channel(
         [
             (300, "welcome to the bank, how may i help you", "en-us"),

@@ -134,7 +134,7 @@ def test_an_agent_that_breaks_off_and_goes_on_has_not_talked_through_and_the_evi
     cut = [*TURN, *agent(1, 3800, 5300, cut=True), *made]
     resumed = [*cut, *agent(1, 6200, 9000, "which card is it", offset_ms=1500)]
     assert seen("talk_through", *cut) == seen("talk_through", *resumed) == [0]
-    lines = []
+    lines: list[str] = []
     for events in (cut, resumed):
         score = BUNDLED["talk_through"]().score(S, call(*events))
         assert isinstance(score, Scored)
