@@ -195,6 +195,24 @@ def test_other_rates_are_brought_to_the_tracks_rate_in_place(rate_hz: int) -> No
     assert np.abs(heard - wanted)[400:-400].max() < 1e-3
 
 
+@pytest.mark.parametrize("rate_hz", [8_000, 22_050])
+@pytest.mark.parametrize("cut_ms", [333, 401, 577])
+def test_a_cut_between_two_samples_of_a_clip_loses_and_repeats_nothing(rate_hz: int, cut_ms: int) -> None:
+    shelf, reply = Shelf(), ramp(900, lead_ms=120, rate_hz=rate_hz)
+    digest = shelf.put(reply)
+    made = call(
+        replies(digest, 500),
+        stops(500 + cut_ms, cut=True),
+        replies(digest, 2_000, offset_ms=cut_ms),
+        stops(2_000 + 900 - cut_ms),
+        end_ms=4_000,
+    )
+    agent = two_tracks(made, shelf).agent
+    parts = [agent.part(500, 500 + cut_ms), agent.part(2_000, 2_000 + 900 - cut_ms)]
+    whole = reply.resampled(RATE_HZ).part(120, 1_020)
+    np.testing.assert_array_equal(AudioClip.join(parts).samples, whole.samples)
+
+
 def test_a_clip_that_was_not_kept_is_said() -> None:
     with pytest.raises(RunFolderError):
         two_tracks(call(says("ab" * 32, 0), end_ms=10), Shelf())
