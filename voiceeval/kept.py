@@ -85,13 +85,16 @@ class KeptStages:
         return self._sound(_key("speak", synthesizer, text), render, part)
 
     def carry(self, channel: Channel, clean: Sound, *, lead_ms: int, tail_ms: int, seed: int) -> Carried:
-        """What the agent hears of ``clean``, with ``lead_ms`` before and ``tail_ms`` after it."""
+        """What the agent hears of ``clean``, with ``lead_ms`` before and ``tail_ms`` after it.
+
+        A ``lead_ms`` below 0 leaves out so much of its beginning.
+        """
 
         def deliver() -> Delivered:
-            clip = clean.read()
+            clip = clean.read().part(max(0, -lead_ms), clean.duration_ms + 1)
             padded = AudioClip.join(
                 [
-                    AudioClip.silence(lead_ms, clip.rate_hz),
+                    AudioClip.silence(max(0, lead_ms), clip.rate_hz),
                     clip,
                     AudioClip.silence(tail_ms, clip.rate_hz),
                 ]

@@ -37,6 +37,8 @@ class _Mode(Enum):
 class _Timer(Enum):
     END = auto()
     """Enough silence: the turn is over."""
+    KEYS = auto()
+    """No further key: the entry is complete. Speech does not matter meanwhile."""
     LIMIT = auto()
     """The turn has lasted too long."""
     PROMPT = auto()
@@ -84,7 +86,6 @@ class AgentSide:
         """The call is picked up."""
         if self._agent.greeting:
             self._replying.greet()
-            self._replying.begin(0)
             self._speak(self._agent.greeting, "no")
         else:
             self._listen()
@@ -95,9 +96,10 @@ class AgentSide:
         """Somebody speaks."""
         now = self._time.now_ms
         if self._mode is _Mode.LISTENING:
-            self._attend(now)
+            if _Timer.KEYS not in self._timers:
+                self._attend(now)
         elif self._mode is _Mode.THINKING:
-            if self._rules.while_thinking == "listen" and not self._replying.called_tools:
+            if self._rules.while_thinking == "listen" and not self._replying.final:
                 self._doubt(now, self._go_back)
         elif self._rules.interruptions != "finish":
             self._doubt(now, self._weigh)
@@ -106,7 +108,8 @@ class AgentSide:
         """Nobody speaks any more."""
         self._speech_ended_ms = self._time.now_ms
         if self._mode is _Mode.LISTENING:
-            self._await_end()
+            if _Timer.KEYS not in self._timers:
+                self._await_end()
             return
         was_in_doubt = self._forget(_Timer.DOUBT)
         if was_in_doubt and self._mode is _Mode.SPEAKING and self._rules.interruptions == "words":
@@ -127,6 +130,7 @@ class AgentSide:
 
     def _listen(self) -> None:
         self._mode = _Mode.LISTENING
+        self._forget(*_Timer)
         self._segment_from_ms = None
         if self._keys:
             self._await_keys()
@@ -145,10 +149,15 @@ class AgentSide:
         if self._segment_from_ms is None:
             self._segment_from_ms = max(0, speech_from_ms - PRE_ROLL_MS, self._deaf_until_ms)
         else:
-            self._pauses_ms.append(speech_from_ms - self._speech_ended_ms)
+            self._note_pause(speech_from_ms)
         if self._medium.full_duplex and _Timer.LIMIT not in self._timers:
             limit_ms = self._segment_from_ms + self._rules.limit_ms
             self._set(_Timer.LIMIT, limit_ms, lambda: self._end_of_turn("limit"))
+
+    def _note_pause(self, speech_from_ms: Milliseconds) -> None:
+        """The caller went on, and had only paused, if they had spoken."""
+        if self._segment_from_ms is not None and speech_from_ms > self._speech_ended_ms:
+            self._pauses_ms.append(speech_from_ms - self._speech_ended_ms)
 
     def _await_end(self) -> None:
         if self._segment_from_ms is None:
@@ -159,7 +168,7 @@ class AgentSide:
     def _await_keys(self) -> None:
         self._forget(_Timer.PROMPT, _Timer.END, _Timer.LIMIT)
         wait_ms = 0 if self._keys.endswith("#") else self._rules.keys_pause_ms
-        self._set(_Timer.END, self._time.now_ms + wait_ms, lambda: self._end_of_turn("keys"))
+        self._set(_Timer.KEYS, self._time.now_ms + wait_ms, lambda: self._end_of_turn("keys"))
 
     def _end_of_turn(self, reason: Literal["silence", "no speech", "limit", "keys"]) -> None:
         self._forget(*_Timer)
@@ -201,11 +210,11 @@ class AgentSide:
 
     def _go_back(self) -> None:
         """The caller goes on while a reply is in preparation: hear them out first."""
-        if self._replying.called_tools:
+        if self._replying.final:
             return
         begun_ms = self._segment_from_ms
         if self._replying.transcribed:
-            self._pauses_ms.append(self._doubted_ms - self._speech_ended_ms)
+            self._note_pause(self._doubted_ms)
             begun_ms = None
         self._replying.drop()
         self._mode = _Mode.LISTENING
@@ -217,26 +226,29 @@ class AgentSide:
         if text or reply.ends_call != "no":
             self._speak(text, reply.ends_call)
         else:
+            self._stop_thinking()
             self._listen()
+
+    def _stop_thinking(self) -> None:
+        if self._rules.while_thinking == "ignore":
+            self._deaf_until_ms = self._time.now_ms
 
     # -- speaking -----------------------------------------------------------------------------------------
 
     def _speak(self, text: str, ends: HowItEnds) -> None:
-        turn = self._log.turn
         if not text:
             self._over(ends)
             return
         sound = ask(Stage.SYNTHESIZER, lambda: self._medium.agent_says(text))
         self._replying.count_characters(len(text))
         lead_ms = self._replying.declared(Stage.SYNTHESIZER, len(text), 0) + sound.lead_ms
-        speech = Speech(text=text, sound=sound, turn=turn, ends=ends)
+        speech = Speech(text=text, sound=sound, turn=self._replying.turn, ends=ends)
         self._replying.work(lead_ms, lambda: self._play(speech, stage_ms=lead_ms))
 
     def _play(self, speech: Speech, *, stage_ms: Milliseconds) -> None:
         self._mode = _Mode.SPEAKING
         self._forget(_Timer.DOUBT)
-        if self._rules.while_thinking == "ignore":
-            self._deaf_until_ms = self._time.now_ms
+        self._stop_thinking()
         self.mouth.play(speech, stage_ms=stage_ms)
         if self.ear.speech_since_ms is not None and self._rules.interruptions != "finish":
             self._doubt(max(self.ear.speech_since_ms, self._deaf_until_ms), self._weigh)
@@ -259,13 +271,13 @@ class AgentSide:
             self._count_words()
 
     def _count_words(self) -> None:
-        now, began_ms = self._time.now_ms, self._doubted_ms
+        now, began_ms, speech = self._time.now_ms, self._doubted_ms, self.mouth.playing
         from_ms = max(0, began_ms - PRE_ROLL_MS, self._deaf_until_ms)
         text, took_ms = self._replying.recognize(self.ear.cuts(from_ms, now), now - from_ms)
 
         def decide() -> None:
-            if self._mode is not _Mode.SPEAKING:
-                return
+            if self.mouth.playing is not speech:
+                return  # it is over, and what was said was listened to
             if len(self._meant(text)) >= self._rules.interrupt_words:
                 self._doubted_ms = began_ms
                 self._yield()

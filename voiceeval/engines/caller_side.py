@@ -81,6 +81,7 @@ class CallerSide:
         self._heard = ""
         """Of a reply that was cut off and may go on."""
         self._sounding: CallerStarted | AsideStarted | None = None
+        self._sound_ends: Planned | None = None
         self._sounds: list[tuple[Literal["turn", "aside"], Milliseconds, Milliseconds]] = []
         """What was audible from when to when."""
 
@@ -99,7 +100,7 @@ class CallerSide:
         if not goes_on:
             self._heard = ""
         self._stop_waiting()
-        if self._planned is not None and self._next is not None and not self._has_begun():
+        if self._planned is not None and self._next is not None:
             # The agent was first: what the caller was about to say comes right after its words.
             self._planned.cancel()
             self._planned = None
@@ -146,12 +147,17 @@ class CallerSide:
         return "turn" if "turn" in found else "aside" if found else "noise"
 
     def cut_short(self) -> None:
-        """The line is gone: whatever the caller was saying ends here."""
-        if isinstance(self._sounding, CallerStarted):
-            self._log.note(CallerStopped(at_ms=self._time.now_ms, turn=self._sounding.turn))
-        elif self._sounding is not None:
-            self._log.note(AsideStopped(at_ms=self._time.now_ms, turn=self._sounding.turn))
-        self._sounding = None
+        """Whatever the caller was saying ends here."""
+        started, self._sounding = self._sounding, None
+        if started is None:
+            return
+        if self._sound_ends is not None:
+            self._sound_ends.cancel()
+        now = self._time.now_ms
+        what, from_ms, _ = self._sounds[-1]
+        self._sounds[-1] = (what, from_ms, now)
+        stopped = CallerStopped if what == "turn" else AsideStopped
+        self._log.note(stopped(at_ms=now, turn=started.turn))
 
     # -- speaking -----------------------------------------------------------------------------------------
 
@@ -194,13 +200,7 @@ class CallerSide:
             self._stay_silent(utterance)
 
     def _speak(self, utterance: Utterance, *, barge_in: bool) -> None:
-        sound = self._render(utterance)
-        begins_ms = self._time.now_ms - sound.audible_from_ms
-        if begins_ms < 0:
-            # A recording with a long silence in front: the call is not older than that yet.
-            self._next = utterance
-            self._planned = self._time.after(-begins_ms, lambda: self._say(utterance, barge_in=barge_in))
-            return
+        sound = self._render(utterance, lead_ms=self._lead_ms())
         self._log.turn += 1
         self._sound(utterance, sound, barge_in=barge_in)
         until_ms = self._audible_until_ms
@@ -217,11 +217,13 @@ class CallerSide:
             self._time.at(self._busy_until_ms, lambda: self.hang_up("hung up"))
         self._wait()
 
-    def _render(self, utterance: Utterance, lead_ms: Milliseconds | None = None) -> LineSound:
+    def _lead_ms(self) -> Milliseconds:
+        """How much of the line may come before a sound that begins now: what was audible stays as it was."""
+        return min(LEAD_MS, max(0, self._time.now_ms - self._audible_until_ms))
+
+    def _render(self, utterance: Utterance, *, lead_ms: Milliseconds) -> LineSound:
         said = (utterance.script_turn, utterance.wording)
         times_said = self._times_said.get(said, 0)
-        if lead_ms is None:
-            lead_ms = min(LEAD_MS, max(0, self._time.now_ms - self._audible_until_ms))
         return ask(
             Stage.ENDPOINTING,
             lambda: self._medium.caller_says(utterance, times_said=times_said, lead_ms=lead_ms),
@@ -230,10 +232,10 @@ class CallerSide:
     def _sound(self, utterance: Utterance, sound: LineSound, *, barge_in: bool) -> None:
         said = (utterance.script_turn, utterance.wording)
         self._times_said[said] = self._times_said.get(said, 0) + 1
-        now, turn = self._time.now_ms, self._log.turn
+        now = self._time.now_ms
         started = CallerStarted(
             at_ms=now,
-            turn=turn,
+            turn=self._log.turn,
             text=utterance.text,
             script_turn=utterance.script_turn,
             wording=utterance.wording,
@@ -241,25 +243,19 @@ class CallerSide:
             audio_from_ms=now - sound.audible_from_ms,
             barge_in=barge_in,
         )
-        self._log.note(started)
-        self._lay(sound, started, lambda: self._log.note(CallerStopped(at_ms=self._time.now_ms, turn=turn)))
+        self._lay(sound, started)
 
-    def _lay(
-        self, sound: LineSound, started: CallerStarted | AsideStarted, stopped: Callable[[], None]
-    ) -> None:
-        now = self._time.now_ms
-        self._sounding = started
+    def _lay(self, sound: LineSound, started: CallerStarted | AsideStarted) -> None:
+        # People have one mouth: an aside that still sounds is broken off.
+        self.cut_short()
+        self._log.note(started)
+        now, self._sounding = self._time.now_ms, started
         self._audible_until_ms = now + sound.audible_to_ms - sound.audible_from_ms
         self.damage += sound.damage
         what: Literal["turn", "aside"] = "turn" if isinstance(started, CallerStarted) else "aside"
         self._sounds.append((what, now, self._audible_until_ms))
-
-        def stop() -> None:
-            self._sounding = None
-            stopped()
-
         self._ear.lay(sound, now - sound.audible_from_ms)
-        self._time.at(self._audible_until_ms, stop)
+        self._sound_ends = self._time.at(self._audible_until_ms, self.cut_short)
 
     def _stay_silent(self, utterance: Utterance) -> None:
         now = self._time.now_ms
@@ -297,7 +293,7 @@ class CallerSide:
             return
         self._made.add(index)
         aside, turn, now = self._scenario.asides[index], self._log.turn, self._time.now_ms
-        lead_ms = min(LEAD_MS, max(0, now - self._audible_until_ms))
+        lead_ms = self._lead_ms()
         sound = ask(Stage.ENDPOINTING, lambda: self._medium.aside(aside, index, lead_ms=lead_ms))
         started = AsideStarted(
             at_ms=now,
@@ -307,8 +303,7 @@ class CallerSide:
             audio=sound.digest,
             audio_from_ms=now - sound.audible_from_ms,
         )
-        self._log.note(started)
-        self._lay(sound, started, lambda: self._log.note(AsideStopped(at_ms=self._time.now_ms, turn=turn)))
+        self._lay(sound, started)
 
     # -- waiting ------------------------------------------------------------------------------------------
 
@@ -319,7 +314,7 @@ class CallerSide:
 
     def _speak_again(self) -> None:
         if not self._agent_speaks:
-            self._plan(self._script.unanswered(), self._time.now_ms)
+            self._plan(self._next or self._script.unanswered(), self._time.now_ms)
 
     def _stop_waiting(self) -> None:
         if self._impatience is not None:

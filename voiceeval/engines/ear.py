@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from voiceeval.audio import Milliseconds
+from voiceeval.call import Stage
+from voiceeval.engines.faults import ask
 from voiceeval.engines.medium import Cut, LineSound, Medium
 from voiceeval.engines.timeline import Planned, Timeline
 
@@ -36,7 +38,9 @@ class Ear:
         stopped: Callable[[], None],
     ) -> None:
         self._time, self._started, self._stopped = time, started, stopped
-        self._bed, self._bed_from_ms = medium.bed()
+        self._medium = medium
+        self._bed: LineSound
+        self._bed_from_ms: Milliseconds = 0
         self._laid: list[_Laid] = []
         self._ahead: list[Planned] = []
         self.speech_since_ms: Milliseconds | None = None
@@ -44,6 +48,7 @@ class Ear:
 
     def open(self) -> None:
         """The line is there, and nobody speaks yet."""
+        self._bed, self._bed_from_ms = ask(Stage.ENDPOINTING, self._medium.bed)
         self._lay_bed()
 
     def lay(self, sound: LineSound, from_ms: Milliseconds) -> None:

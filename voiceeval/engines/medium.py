@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -161,16 +162,11 @@ class AcousticMedium:
         """One of `BEDS` stretches of the line's noise, from a point that differs from call to call."""
         at = _stable(f"{self._seed}:bed")
         number, from_ms = at % BEDS, at // BEDS % BED_MS
-        try:
+        nothing = self._kept.silence(0, SILENT_RATE_HZ)
+        with _trouble_of_ours():
             carried = self._kept.carry(
-                self._line,
-                self._kept.silence(0, SILENT_RATE_HZ),
-                lead_ms=BED_MS,
-                tail_ms=0,
-                seed=_stable(f"bed:{number}"),
+                self._line, nothing, lead_ms=BED_MS, tail_ms=0, seed=_stable(f"bed:{number}")
             )
-        except VoiceEvalError as error:
-            raise HarnessError(str(error)) from error
         heard = self._kept.speech(self._agent.endpointer, carried.sound)
         bed = LineSound(
             digest=carried.sound.digest,
@@ -205,21 +201,14 @@ class AcousticMedium:
     def _carried(
         self, line: Channel, render: _Render, said: str, *, text: str, lead_ms: Milliseconds
     ) -> LineSound:
-        try:
+        with _trouble_of_ours():
             clean = render()
-            # Silence in the recording counts towards the silence before the words.
-            before_ms = max(0, lead_ms - clean.first_ms)
+            # Silence in the recording counts towards the silence before the words, and more of it than that
+            # is left out.
+            before_ms = lead_ms - clean.first_ms
             carried = self._kept.carry(
-                line,
-                clean,
-                lead_ms=before_ms,
-                tail_ms=TAIL_MS,
-                seed=_stable(f"{self._seed}:{said}"),
+                line, clean, lead_ms=before_ms, tail_ms=TAIL_MS, seed=_stable(f"{self._seed}:{said}")
             )
-        except VoiceEvalError as error:
-            raise HarnessError(str(error)) from error
-        except Exception as error:
-            raise HarnessError(f"rendering the caller failed: {describe(error)}") from error
         return LineSound(
             digest=carried.sound.digest,
             duration_ms=carried.sound.duration_ms,
@@ -230,6 +219,17 @@ class AcousticMedium:
             sound=carried.sound,
             damage=carried.damage,
         )
+
+
+@contextmanager
+def _trouble_of_ours() -> Iterator[None]:
+    """Whatever goes wrong with the caller's voice or the line is no fault of the agent."""
+    try:
+        yield
+    except VoiceEvalError as error:
+        raise HarnessError(str(error)) from error
+    except Exception as error:
+        raise HarnessError(f"rendering the caller failed: {describe(error)}") from error
 
 
 class _Render(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -31,7 +32,7 @@ class Speech:
         """The words that are over ``moment_ms`` into the reply, were all its letters equally long."""
         said = self.text[: len(self.text) * moment_ms // max(1, self.sound.speech_ms)]
         whole = len(said) == len(self.text) or self.text[len(said)].isspace()
-        return said.rstrip() if whole else said.rpartition(" ")[0].rstrip()
+        return said.rstrip() if whole else re.sub(r"\S*$", "", said).rstrip()
 
     def words_between(self, from_ms: Milliseconds, to_ms: Milliseconds) -> str:
         """The words that are over by ``to_ms`` and were not by ``from_ms``."""
@@ -52,15 +53,17 @@ class Mouth:
     ) -> None:
         self._time, self._log, self._caller = time, log, caller
         self._believes_all, self._finished = believes_all, finished
-        self._speech: Speech | None = None
+        self.playing: Speech | None = None
         self._from_ms: Milliseconds = 0
         self._end: Planned | None = None
 
     def play(self, speech: Speech, *, stage_ms: Milliseconds) -> None:
         """The first audible sample of it is played now."""
         now = self._time.now_ms
-        self._speech, self._from_ms = speech, now
-        text = speech.words_between(speech.offset_ms, speech.sound.speech_ms)
+        self.playing, self._from_ms = speech, now
+        # A reply that begins is noted whole, also where a synthesizer made no sound of it.
+        left = speech.words_between(speech.offset_ms, speech.sound.speech_ms)
+        text = left if speech.offset_ms else speech.text
         left_ms = speech.sound.speech_ms - speech.offset_ms
         self._log.note(
             AgentStarted(
@@ -73,17 +76,17 @@ class Mouth:
             )
         )
         self._end = self._time.after(left_ms, self._finish)
-        self._caller.agent_started(text, left_ms, goes_on=speech.offset_ms > 0)
+        self._caller.agent_started(left, left_ms, goes_on=speech.offset_ms > 0)
 
     def cut(self) -> tuple[Speech, str] | None:
         """Stop now: what is left to say, and the words that the agent takes to have been heard.
 
         None where nothing plays.
         """
-        speech, now = self._speech, self._time.now_ms
+        speech, now = self.playing, self._time.now_ms
         if speech is None:
             return None
-        self._speech = None
+        self.playing = None
         if self._end is not None:
             self._end.cancel()
         played_ms = speech.offset_ms + now - self._from_ms
@@ -93,7 +96,7 @@ class Mouth:
         return replace(speech, offset_ms=played_ms), believed
 
     def _finish(self) -> None:
-        speech, self._speech = self._speech, None
+        speech, self.playing = self.playing, None
         if speech is not None:
             self._log.note(AgentStopped(at_ms=self._time.now_ms, turn=speech.turn))
             self._caller.agent_stopped(

@@ -53,7 +53,8 @@ class Replying:
         """Gets the words to say and the reply that they end with; to be set before a call begins."""
         self._history: list[Message] = []
         self._work: Planned | None = None
-        self._turn = 0
+        self.turn = 0
+        """The caller's turn that the reply in progress is for."""
         self._spoken_with_tools: list[str] = []
         self._held = ""
         """Transcript of a turn whose reply was dropped: the caller is not done with it."""
@@ -62,13 +63,15 @@ class Replying:
         self._uncut: list[Message] = []
         self._draw = 0
         self.usage = Usage()
-        self.called_tools = False
-        """Whether a tool was called for the reply in progress: it cannot be taken back."""
+        self.final = False
+        """Whether the reply in progress cannot be taken back: it is the greeting, or called a tool."""
         self.transcribed = False
         """Whether the reply in progress has got as far as a transcript."""
 
     def greet(self) -> None:
         """The agent's first words are its own."""
+        self.begin(0)
+        self.final = True
         self._history.append(Message(role="assistant", content=self._agent.greeting))
 
     def recognize(self, cuts: Sequence[Cut], heard_ms: Milliseconds) -> tuple[str, Milliseconds]:
@@ -83,15 +86,15 @@ class Replying:
 
     def begin(self, turn: int) -> None:
         """A reply to this turn is wanted."""
-        self._draw = self._draw + 1 if turn == self._turn else 0
-        self._turn = turn
-        self.called_tools = self.transcribed = False
+        self._draw = self._draw + 1 if turn == self.turn else 0
+        self.turn = turn
+        self.final = self.transcribed = False
 
     def note_transcript(self, text: str, *, stage_ms: Milliseconds, heard: Heard) -> None:
         """The recognizer is done."""
         self.transcribed = True
         self._log.note(
-            Transcribed(at_ms=self._time.now_ms, turn=self._turn, text=text, stage_ms=stage_ms, heard=heard)
+            Transcribed(at_ms=self._time.now_ms, turn=self.turn, text=text, stage_ms=stage_ms, heard=heard)
         )
 
     def answer(self, text: str) -> None:
@@ -106,7 +109,7 @@ class Replying:
         """The caller goes on: give up the reply, but remember what was understood."""
         if self._work is not None:
             self._work.cancel()
-        self._log.note(ReplyDropped(at_ms=self._time.now_ms, turn=self._turn))
+        self._log.note(ReplyDropped(at_ms=self._time.now_ms, turn=self.turn))
         if self.transcribed:
             self._held = self._history[self._first_of_reply].content
             del self._history[self._first_of_reply :]
@@ -134,7 +137,7 @@ class Replying:
     def declared(self, stage: Stage, units: float, round_number: int) -> Milliseconds:
         """How long the deployed stage takes, by the agent's profile."""
         again = f":again {self._draw}" if self._draw else ""
-        draws = self._log.draws(f"{stage}:{round_number}{again}", self._turn)
+        draws = self._log.draws(f"{stage}:{round_number}{again}", self.turn)
         return self._agent.latency[stage].declared(units, draws)
 
     def _think(self, round_number: int) -> None:
@@ -155,7 +158,7 @@ class Replying:
         self._log.note(
             Replied(
                 at_ms=self._time.now_ms,
-                turn=self._turn,
+                turn=self.turn,
                 text=reply.text,
                 tool_calls=len(reply.tool_calls),
                 stage_ms=took_ms,
@@ -175,8 +178,8 @@ class Replying:
         if not calls:
             then()
             return
-        self.called_tools = True
-        call, rest, turn = calls[0], calls[1:], self._turn
+        self.final = True
+        call, rest, turn = calls[0], calls[1:], self.turn
         self._log.note(
             ToolCalled(at_ms=self._time.now_ms, turn=turn, name=call.name, arguments=dict(call.arguments))
         )
