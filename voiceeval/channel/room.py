@@ -1,13 +1,13 @@
 """The echo of a room: the response from a speaker's mouth to the telephone, simulated or recorded.
 
-A simulated room is a box whose walls absorb alike. Up to its mixing time, the square root of its volume in
-cubic metres taken as milliseconds (Polack 1993, J. Acoust. Soc. Am. 93, 2112: from there on echoes overlap),
-its response is made of image sources (Allen & Berkley 1979, J. Acoust. Soc. Am. 65, 943), computed by
-pyroomacoustics from Sabine's absorption. After that it is Polack's exponentially decaying Gaussian noise,
-with the power that the image sources had just before. Image sources alone would need millions of images for a
-long echo, and boxes decay more slowly than Sabine says: so the whole response is weighted by an exponential
-until its reverberation time, by Schroeder's backward integration (1965, J. Acoust. Soc. Am. 37, 409), is the
-stated one. Nothing is drawn but that noise, once per room and from a fixed seed.
+A simulated room is a box whose walls absorb alike. Up to four times its mixing time, which is the square root
+of its volume in cubic metres taken as milliseconds (Polack 1993, Applied Acoustics 38, 235: from there on
+echoes overlap), its response is made of image sources (Allen & Berkley 1979, J. Acoust. Soc. Am. 65, 943),
+computed by pyroomacoustics from Sabine's absorption. After that it is Polack's exponentially decaying Gaussian
+noise, with the power that the image sources had just before. Image sources alone would need millions of images
+for a long echo, and boxes decay more slowly than Sabine says: so the whole response is weighted by an
+exponential until its reverberation time, by Schroeder's backward integration (1965, J. Acoust. Soc. Am. 37,
+409), is the stated one. Nothing is drawn but that noise, once per room and from a fixed seed.
 
 The direct sound stays where it is: speech is not late for being in a room.
 """
@@ -93,17 +93,18 @@ def reverberation_ms(response: NDArray[np.float64], rate_hz: int) -> float:
 @cache
 def _simulated(room: Room, rate_hz: int) -> NDArray[np.float64]:
     decay_s = room.rt60_ms / 1000
-    mixing = int(math.sqrt(math.prod(room.size_m)) * rate_hz / 1000)
+    furthest_s = (_MOST_REFLECTIONS - 1) * min(room.size_m) / _SPEED_M_S
+    mixing = int(min(4 * math.sqrt(math.prod(room.size_m)) / 1000, furthest_s) * rate_hz)
     early = _images(room, rate_hz, mixing)
     lead = _lead(rate_hz)
-    at_s = (np.arange(lead + int(1.3 * decay_s * rate_hz)) - lead) / rate_hz
+    at_s = (np.arange(lead + max(mixing, int(1.3 * decay_s * rate_hz))) - lead) / rate_hz
     fading = np.exp(-math.log(1000) * at_s / decay_s)
     # The level of the tail is that of the images in the second half of their time.
     half = slice(lead + mixing // 2, lead + mixing)
     level = math.sqrt(float(np.sum(early[half] ** 2)) / max(float(np.sum(fading[half] ** 2)), 1e-12))
     tail = level * fading * np.random.default_rng(room.rt60_ms).standard_normal(len(at_s))
     response = np.concatenate([early[: lead + mixing], tail[lead + mixing :]])
-    return _tuned(response, at_s[: len(response)], room.rt60_ms, rate_hz)
+    return _tuned(response, at_s, room.rt60_ms, rate_hz)
 
 
 def _images(room: Room, rate_hz: int, mixing: int) -> NDArray[np.float64]:
