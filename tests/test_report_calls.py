@@ -11,6 +11,8 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 from duplex_call import CLIPS, LEAD_MS, RATE_HZ, SHELF, Shelf, duplex_report, events
+from hypothesis import given
+from hypothesis import strategies as st
 from test_report_html import Page, pages
 from test_report_sample import report_input, scenario
 
@@ -301,6 +303,22 @@ def test_a_call_without_events_has_no_picture(tmp_path: Path) -> None:
     empty = {id_: replace(call, events=()) for id_, call in report.calls.items()}
     assert laid_out(replace(report, calls=empty)).timelines == {}
     assert "At a glance" not in written(tmp_path, replace(report, calls=empty))
+
+
+@given(st.sets(st.integers(0, len(events()) - 1)))
+def test_a_call_of_which_events_are_missing_is_laid_out_all_the_same(lost: set[int]) -> None:
+    """As of an agent that failed, or a live one that does not tell everything."""
+    report = duplex_report()
+    left = tuple(event for number, event in enumerate(events()) if number not in lost)
+    calls = {call_of(report): replace(report.calls[call_of(report)], events=left)}
+    page = laid_out(replace(report, calls=calls))
+    assert {number for number, _ in page.turns} == {event.turn for event in left}
+    for line in page.timelines.values():
+        assert all(0 <= mark.start <= mark.start + mark.width <= 100.001 for mark in line.marks)
+        assert all(mark.width >= 0 for mark in line.marks)
+    for _, sides in page.turns:
+        bars = sides[Arm.BASELINE].timings
+        assert all(bar.start >= 0 and bar.width >= 0 and bar.start + bar.width <= 100.1 for bar in bars)
 
 
 @pytest.mark.parametrize("length_ms", [0, 400, 59_000, 61_000, 3_600_000, 80_000_000])

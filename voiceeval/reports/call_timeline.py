@@ -74,7 +74,8 @@ def _timeline(call: Call, floor: Floor, whole_ms: Milliseconds) -> Timeline:
 def _marks(call: Call, floor: Floor, whole_ms: Milliseconds) -> Iterator[Mark]:
     """What lies below comes first."""
     for kind, stretch, title in _stretches(call, floor):
-        width = _share(stretch.end_ms - stretch.start_ms, whole_ms)
+        # A live agent that does not tell everything may seem to stop before it began.
+        width = _share(max(0, stretch.end_ms - stretch.start_ms), whole_ms)
         when = f"{clock(stretch.start_ms)} to {clock(stretch.end_ms)}"
         yield Mark(kind, _share(stretch.start_ms, whole_ms), width, f"{title}, {when}")
     for kind, at_ms, title in _moments(call, floor):
