@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from voiceeval.assembly import build, start
-from voiceeval.call import Arm, AsideStarted, AsideStopped, Call, CallerStarted, CallerStopped
+from voiceeval.audio_turns import FROM_AUDIO, turns_of_spans
+from voiceeval.call import Arm, AsideStarted, AsideStopped, Call, CallerStarted, CallerStopped, Event
 from voiceeval.call_audio import TwoTracks, duration_ms, playings, two_tracks
 from voiceeval.config import load_config
 from voiceeval.experiment import keys
+from voiceeval.metrics import BUNDLED
 from voiceeval.protocols import Span
 from voiceeval.run_folder import RunFolder
+from voiceeval.scenario import Scenario
+from voiceeval.score import Ratio, Scored
 
 ROOT = Path(__file__).resolve().parent.parent
 VOICES = ("en-us+linda", "en-gb-scotland+john", "en-gb-x-rp+Mike")
@@ -78,6 +82,7 @@ latency.dialogue = { base_ms = 260, per_unit_ms = 6, spread = 0.2 }
 class Heard:
     """A placed call as sound, and who spoke when in it by its events."""
 
+    scenario: Scenario
     call: Call
     tracks: TwoTracks
     caller: tuple[Span, ...]
@@ -117,10 +122,10 @@ def place_calls(folder: Path) -> list[Heard]:
     for key in keys(experiment.planned):
         if key.arm is Arm.BASELINE:
             place(key)
-    return [heard(call, run) for call in run.calls().values()]
+    return [heard(experiment.scenarios[call.key.scenario], call, run) for call in run.calls().values()]
 
 
-def heard(call: Call, run: RunFolder) -> Heard:
+def heard(scenario: Scenario, call: Call, run: RunFolder) -> Heard:
     """A call with the spans that its events state."""
     tracks = two_tracks(call, run.audio)
     caller: list[Span] = []
@@ -133,6 +138,7 @@ def heard(call: Call, run: RunFolder) -> Heard:
             caller.append(Span(start_ms=start_ms, end_ms=event.at_ms))
     caller += [Span(start_ms=at_ms, end_ms=duration_ms(call)) for at_ms in begun.values()]
     return Heard(
+        scenario=scenario,
         call=call,
         tracks=tracks,
         caller=tuple(sorted(caller, key=lambda span: span.start_ms)),
@@ -233,3 +239,38 @@ def both(spans: Sequence[Span], others: Sequence[Span]) -> list[Span]:
 def lasting_ms(spans: Sequence[Span]) -> int:
     """Of spans that lie apart: how long they last together."""
     return sum(span.end_ms - span.start_ms for span in spans)
+
+
+def scores(calls: Sequence[Heard], events: Sequence[Sequence[Event]]) -> Mapping[str, Ratio]:
+    """What the metrics that audio gives make of these events of each call, pooled over the calls."""
+    pooled = {}
+    for name in FROM_AUDIO:
+        metric = BUNDLED[name]()
+        found = [
+            metric.score(one.scenario, replace(one.call, events=tuple(given)))
+            for one, given in zip(calls, events, strict=True)
+        ]
+        pooled[name] = Ratio.pooled(score.total for score in found if isinstance(score, Scored))
+    return pooled
+
+
+def scores_side_by_side(
+    calls: Sequence[Heard], found: Sequence[tuple[Sequence[Span], Sequence[Span]]]
+) -> dict[str, tuple[float, float]]:
+    """Metric -> its value on the calls' own events, and on the turns read off what was found in the audio."""
+    turns = [
+        turns_of_spans(caller, agent, ends_ms=duration_ms(one.call))
+        for one, (caller, agent) in zip(calls, found, strict=True)
+    ]
+    own, heard = scores(calls, [one.call.events for one in calls]), scores(calls, turns)
+    return {
+        name: (own[name].numerator / own[name].denominator, heard[name].numerator / heard[name].denominator)
+        for name in FROM_AUDIO
+        if own[name].denominator and heard[name].denominator
+    }
+
+
+def table(values: Mapping[str, tuple[float, float]]) -> str:
+    """A line per metric."""
+    rows = [f"{name:24} {own:10.2f} {heard:10.2f}" for name, (own, heard) in values.items()]
+    return "\n".join([f"{'metric':24} {'events':>10} {'audio':>10}", *rows])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from real_turns import Heard, agreement, place_calls
+from real_turns import Heard, agreement, place_calls, scores_side_by_side, table
 
 for package in ("pocketsphinx", "espeakng_loader", "faster_whisper"):
     pytest.importorskip(package)
@@ -54,3 +54,23 @@ def test_on_a_noisy_telephone_no_utterance_is_missed_however_soft_it_begins(call
     onset = sorted(map(abs, result.onsets_ms))
     assert onset[len(onset) // 2] <= 128
     assert result.talk_over_shared_ms >= 0.6 * result.talk_over_ms
+
+
+def test_metrics_of_turns_read_off_two_channels_are_those_of_the_events(calls: list[Heard]) -> None:
+    from voiceeval.stages.silero import speech_spans
+
+    clean = on_line(calls, "wideband")
+    found = [(speech_spans(one.tracks.caller), speech_spans(one.tracks.agent)) for one in clean]
+    values = scores_side_by_side(clean, found)
+    print(f"\n{table(values)}")  # noqa: T201  (shown with -s, and when it fails)
+    for name, allowed in (
+        ("response_rate", 0.0),
+        ("yield_rate", 0.0),
+        ("time_to_first_audio", 100.0),
+        ("time_to_yield", 100.0),
+        ("reply_length_ms", 300.0),
+        # Per call; in calls of 30 s with half a dozen overlaps.
+        ("talk_over_ms", 400.0),
+    ):
+        own, heard = values[name]
+        assert abs(heard - own) <= allowed, name
