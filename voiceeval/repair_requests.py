@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 REPAIR_REQUESTS: Mapping[str, tuple[str, ...]] = {
     "en": (
@@ -49,6 +50,7 @@ def asks_to_repeat(text: str, phrases: Iterable[str]) -> bool:
     return any(says(heard, phrase) for phrase in phrases)
 
 
+@lru_cache(maxsize=4_096)
 def normalised(text: str) -> str:
     """Lower case, words and digits only, one space around each."""
     letters = "".join(c if c.isalnum() else "" if c in "'’" else " " for c in text.casefold())

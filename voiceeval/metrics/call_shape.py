@@ -156,7 +156,7 @@ class TransferRate:
         )
 
 
-def _silence(events: Sequence[Event]) -> Iterator[Observed]:
+def _silence(events: tuple[Event, ...]) -> Iterator[Observed]:
     floor = floor_of(events)
     keys = [Stretch(event.at_ms, event.at_ms) for event in events if event.kind == "key_pressed"]
     sounds = [
@@ -185,7 +185,7 @@ def _replies(floor: Floor) -> Iterator[Observed]:
         yield Observed(Ratio(ms, 1), f"reply at {begun_ms} ms: {ms} ms")
 
 
-def _reprompted(events: Sequence[Event]) -> Iterator[Observed]:
+def _reprompted(events: tuple[Event, ...]) -> Iterator[Observed]:
     floor = floor_of(events)
     for turn in floor.turns:
         if turn.kind == "silent":
@@ -195,7 +195,7 @@ def _reprompted(events: Sequence[Event]) -> Iterator[Observed]:
         yield Observed(truth(prompted), f"turn {turn.number}: {line}")
 
 
-def _prompt_in(turn: TurnTaken, floor: Floor, events: Sequence[Event]) -> bool:
+def _prompt_in(turn: TurnTaken, floor: Floor, events: tuple[Event, ...]) -> bool:
     """Whether the agent heard nothing and then spoke, between the beginnings of this turn and the next."""
     next_ms = floor.next_begins_ms(turn)
     until_ms = floor.ends_ms + 1 if next_ms is None else next_ms

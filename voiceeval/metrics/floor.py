@@ -102,8 +102,20 @@ class Floor:
         return next((other.begins_ms for other in self.turns if other.number > turn.number), None)
 
 
-def floor_of(events: Sequence[Event]) -> Floor:
+_latest: tuple[tuple[Event, ...], Floor] | None = None
+"""The events read last, and what was read: all metrics are asked about one call before the next."""
+
+
+def floor_of(events: tuple[Event, ...]) -> Floor:
     """Who speaks when. What was not over when the call ended lasts until then."""
+    global _latest  # noqa: PLW0603 - events are frozen: the same tuple has the same floor
+    latest = _latest
+    if latest is None or latest[0] is not events:
+        _latest = latest = (events, _read(events))
+    return latest[1]
+
+
+def _read(events: tuple[Event, ...]) -> Floor:
     ends_ms = max((event.at_ms for event in events), default=0)
     return Floor(
         turns=tuple(_turns(events, ends_ms)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from voiceeval.audio import Milliseconds
@@ -37,7 +36,7 @@ class Wait(NamedTuple):
         return f"turn {self.turn.number}: {self.censored_ms} ms{note}"
 
 
-def waits(events: Sequence[Event]) -> tuple[Wait, ...]:
+def waits(events: tuple[Event, ...]) -> tuple[Wait, ...]:
     """The turns that a reply is due to, with how long it took.
 
     A reply is due to every turn in which the caller speaks or presses keys, except one that the caller ends
