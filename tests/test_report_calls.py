@@ -201,6 +201,27 @@ def test_an_agent_that_answers_before_the_caller_has_finished_is_seen_to() -> No
     assert "begins while the caller speaks" in says.notes
 
 
+@pytest.mark.parametrize(
+    "kinds",
+    [set(), {"aside_started"}, {"reply_dropped"}, {"agent_stopped"}, {"end_of_turn"}],
+    ids=["nothing", "asides", "a reply given up", "a reply cut off", "a turn ended too early"],
+)
+def test_recognition_alone_is_blamed_only_where_nobody_got_in_the_way(kinds: set[str]) -> None:
+    """The replay on the right words has neither the words misheard nor the interruptions."""
+    report = duplex_report()
+    plain = report.planned[0]
+    id_ = arm_call_id(plain, Arm.CANDIDATE)
+    lost = report.calls[id_]
+    disturbing = tuple(
+        event
+        for event in events()
+        if event.turn <= 1 and event.kind in {"caller_started", "caller_stopped", *kinds}
+    )
+    page = laid_out(replace(report, calls={**report.calls, id_: replace(lost, events=disturbing)}))
+    blamed = page.arms[Arm.CANDIDATE].saved
+    assert blamed.startswith("Recognition or turn-taking is to blame" if kinds else "Recognition is to blame")
+
+
 # -- what can be listened to -------------------------------------------------------------------------------
 
 

@@ -396,6 +396,7 @@ def _events(planned: PlannedCall, arm: Arm, *, misheard: bool) -> list[Event]:
                 script_turn=turn - 1,
                 wording="text",
                 audio=digest(planned.id, turn, "caller"),
+                audio_from_ms=clock - 300,
             ),
             CallerStopped(at_ms=clock + 2400, turn=turn),
             EndOfTurn(at_ms=clock + 2400 + wait, turn=turn, heard_ms=2400 + wait, reason="silence"),

@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from voiceeval.call import Arm, Call, Damage, Ending
+from voiceeval.call import AgentStopped, Arm, AsideStarted, Call, Damage, Ending, ReplyDropped
 from voiceeval.call_audio import Playing
 from voiceeval.channel.damage import NotMeasured, clipped_share, loss_rate, snr_db
 from voiceeval.cohort import PlannedCall
+from voiceeval.metrics.floor import floor_of
 from voiceeval.reports.alignment import LONGEST_TEXT
 from voiceeval.reports.call_list import Result, call_result, call_value, metrics_of
 from voiceeval.reports.call_timeline import Timeline, timelines
-from voiceeval.reports.call_turns import Side, TurnReader, answers_ms
+from voiceeval.reports.call_turns import Side, TurnReader, answers_ms, ends_too_early
 from voiceeval.reports.report_input import ReportInput, arm_call_id
 from voiceeval.reports.wording import as_json, counted, shortened
 from voiceeval.scenario import Scenario
@@ -142,10 +143,26 @@ def _saved(call: Call, scenario: Scenario) -> str:
 
     done = judge_task(scenario, replay.events, replay.final_state).completed
     if done and replay.ending is Ending.COMPLETED:
+        if _is_disturbed(call):
+            return (
+                "Recognition or turn-taking is to blame: given the words that were said, one turn after the "
+                "other and nothing beside them, the same dialogue completes the task."
+            )
         return (
             "Recognition is to blame: given the words that were said, the same dialogue completes the task."
         )
     return "Dialogue is to blame: given the words that were said, it loses the task too."
+
+
+def _is_disturbed(call: Call) -> bool:
+    """Whether the two sides got in each other's way, which they do not in a replay on the right words."""
+    floor = floor_of(call.events)
+    return any(
+        isinstance(event, AsideStarted | ReplyDropped)
+        or (isinstance(event, AgentStopped) and event.interrupted)
+        or ends_too_early(event, floor)
+        for event in call.events
+    )
 
 
 def _score_rows(report: ReportInput, ids: Mapping[Arm, str]) -> Iterable[ScoreRow]:
