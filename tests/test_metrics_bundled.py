@@ -52,8 +52,10 @@ NAMES = [
     "tool_path_given_words",
     "tools_ms",
     "transfer_rate",
+    "turns_per_call",
     "very_slow_replies",
     "wer",
+    "words_per_reply",
     "yield_rate",
 ]
 SCENARIO = scenario(

@@ -23,7 +23,7 @@ NEW = (
         "reply_length_ms",
         "call_length_ms",
     ),
-    "transfer_rate",
+    *("transfer_rate", "words_per_reply", "turns_per_call"),
 )
 S = scenario()
 IMPATIENT = scenario(impatience={})
@@ -283,7 +283,19 @@ def test_the_rest_of_a_reply_that_was_cut_off_is_no_repeat() -> None:
     assert seen("agent_repeats_itself", *TURN, *pieces) == [0]
 
 
-@pytest.mark.parametrize("name", ["asked_twice", "caller_asked_to_repeat", "agent_repeats_itself"])
+def test_words_are_counted_by_reply_and_turns_by_call() -> None:
+    pieces = [
+        *agent(1, 3800, 5300, "it ends in 4129", cut=True, audio="one"),
+        *agent(1, 6200, 9000, "in 4129", offset_ms=1, audio="one"),
+        *agent(1, 9500, 9900, "right"),
+    ]
+    assert seen("words_per_reply", *TURN, *pieces) == [7, 1]
+    assert seen("turns_per_call", *TURN, *caller(2, 12_000, None, ""), *pressed(3, 15_000, "1")) == [2]
+
+
+@pytest.mark.parametrize(
+    "name", ["asked_twice", "caller_asked_to_repeat", "agent_repeats_itself", "words_per_reply"]
+)
 def test_a_recording_without_words_says_nothing_about_words(name: str) -> None:
     assert gap(name, call(*caller(1, 1000, 3000, ""), *agent(1, 3800, 5000, ""))) is Gap.NOT_APPLICABLE
 

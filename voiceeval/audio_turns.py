@@ -51,7 +51,7 @@ GOODBYE_MS = 2_000
 FROM_AUDIO = (
     *("response_rate", "time_to_first_audio", "slow_replies", "very_slow_replies"),
     *("agent_interrupts_caller", "yield_rate", "time_to_yield", "talk_over_ms", "silence_ms"),
-    *("reply_length_ms", "call_length_ms"),
+    *("reply_length_ms", "call_length_ms", "turns_per_call"),
 )
 """Metrics that mean on these events what they mean on a call of ours."""
 
@@ -67,6 +67,7 @@ NOT_FROM_AUDIO: Mapping[str, str] = MappingProxyType(
         "repeated_corrections": _WORDS,
         "already_told_you": _WORDS,
         "agent_repeats_itself": _WORDS,
+        "words_per_reply": _WORDS,
         "transfer_rate": "who ended the call, and why, cannot be heard",
     }
 )

@@ -87,7 +87,7 @@ def explore(
         if q < RATE and cell.result.worse_by > 0
     ]
     # Across metrics of different units only the evidence compares; within one, the shrunken worsening ranks.
-    units = ("share", "ms", "currency")
+    units = ("share", "ms", "currency", "count")
     found.sort(
         key=lambda each: (units.index(each.metric.unit), -each.shrunken, each.metric.name, each.cohort)
     )

@@ -30,10 +30,11 @@ class _Step(NamedTuple):
     unit: str
 
 
-_STEPS: Mapping[Literal["share", "ms", "currency"], _Step] = {
+_STEPS: Mapping[Literal["share", "ms", "currency", "count"], _Step] = {
     "share": _Step(100, 1, "pp"),
     "ms": _Step(1, 10, "ms"),
     "currency": _Step(100, 1, "hundredths"),
+    "count": _Step(100, 1, "hundredths"),
 }
 _FINER = 1e-6
 """Of a step: what a bound may lie over a step without being taken to the next; floats are not exact."""
@@ -47,7 +48,7 @@ class Rounded:
     """A whole number, or minus infinity."""
     upper: float
     unit: str
-    """``pp``, ``ms`` or ``hundredths`` of a currency."""
+    """``pp``, ``ms`` or ``hundredths`` of a currency or of one."""
 
     @classmethod
     def of(cls, metric: MetricInfo, lower: float, upper: float) -> Rounded:

@@ -26,6 +26,7 @@ _EXAMPLES: Mapping[str, str] = {
     "share": "+2pp or +10%",
     "ms": "+80ms or +10%",
     "currency": "+0.02eur or +10%",
+    "count": "+10%",
 }
 
 

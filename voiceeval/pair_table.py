@@ -40,7 +40,7 @@ GAPS = (Gap.AGENT_FAILED, Gap.HARNESS_FAILED, Gap.NOT_APPLICABLE)
 LEAST_MS = 20.0
 """A shorter wait counts as this on a log scale: one frame of sound. A reply that begins before the caller
 has finished took 0 ms, which has no logarithm."""
-STEP: Mapping[str, float] = {"share": 1.0, "ms": 1.0, "currency": 0.01}
+STEP: Mapping[str, float] = {"share": 1.0, "ms": 1.0, "currency": 0.01, "count": 1.0}
 """The smallest change that counts as one: an error, a millisecond, a cent."""
 LOG_STEP = 0.01
 """The same for logarithms: one per cent."""

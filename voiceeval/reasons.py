@@ -21,7 +21,7 @@ def amount(value: float, metric: MetricInfo, *, signed: bool = False) -> str:
         return f"{points:{sign}.{2 if 0 < abs(points) < 0.1 else 1}f} pp"
     if metric.unit == "ms":
         return f"{value:{sign}.{1 if 0 < abs(value) < 1 else 0}f} ms"
-    return f"{value:{sign}.4f}"
+    return f"{value:{sign}.{2 if metric.unit == 'count' else 4}f}"
 
 
 def p_words(p: float) -> str:

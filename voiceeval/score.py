@@ -92,8 +92,9 @@ class MetricInfo:
     """Raised whenever the same call would score differently; part of a run's fingerprint."""
     title: str
     definition: str
-    unit: Literal["share", "ms", "currency"]
-    """``share``: a part of 1, shown in per cent and compared in percentage points."""
+    unit: Literal["share", "ms", "currency", "count"]
+    """``share``: a part of 1, shown in per cent and compared in percentage points. ``count``: how many, such
+    as words per reply; its margins are relative."""
     direction: Direction
     yes_no: bool = False
     """One observation of 0/1 or 1/1 per call."""

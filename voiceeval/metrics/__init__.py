@@ -10,7 +10,14 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from voiceeval.call import Stage
-from voiceeval.metrics.call_shape import CallLength, ReplyLength, Reprompts, Silence, TransferRate
+from voiceeval.metrics.call_shape import (
+    CallLength,
+    ReplyLength,
+    Reprompts,
+    Silence,
+    TransferRate,
+    TurnsPerCall,
+)
 from voiceeval.metrics.cost import CostPerCompletedCall
 from voiceeval.metrics.entities import EntityErrorRate
 from voiceeval.metrics.interruptions import TalkThrough, TimeToYield, YieldRate
@@ -22,6 +29,7 @@ from voiceeval.metrics.suffered import (
     AskedTwice,
     CallerAskedToRepeat,
     RepeatedCorrections,
+    WordsPerReply,
 )
 from voiceeval.metrics.task import TaskCompletion, TaskJudgement, completes, judge_task
 from voiceeval.metrics.tool_path import ToolPathGivenWords, ToolPathTaken
@@ -66,7 +74,9 @@ BUNDLED: Mapping[str, Callable[[], Metric]] = MappingProxyType(
         "already_told_you": AlreadyToldYou,
         "agent_repeats_itself": AgentRepeatsItself,
         "reply_length_ms": ReplyLength,
+        "words_per_reply": WordsPerReply,
         "call_length_ms": CallLength,
+        "turns_per_call": TurnsPerCall,
         "transfer_rate": TransferRate,
         "cost_per_completed_call": CostPerCompletedCall,
     }
@@ -101,7 +111,9 @@ __all__ = [
     "ToolPathGivenWords",
     "ToolPathTaken",
     "TransferRate",
+    "TurnsPerCall",
     "WordErrorRate",
+    "WordsPerReply",
     "YieldRate",
     "completes",
     "judge_task",

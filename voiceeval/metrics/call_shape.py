@@ -87,6 +87,27 @@ class ReplyLength:
         return score_of(call, _replies(floor_of(call.events)), nothing="the agent said nothing")
 
 
+class TurnsPerCall:
+    """How many turns the caller takes, one observation per call; silent ones are no turns taken."""
+
+    info = MetricInfo(
+        name="turns_per_call",
+        version=1,
+        title="Turns per call",
+        definition="Mean number of turns that the caller speaks or keys in a call.",
+        unit="count",
+        direction=Direction.LOWER_IS_BETTER,
+        depends_on=SHAPES_A_CALL,
+    )
+
+    def score(self, scenario: Scenario, call: Call) -> Score:
+        """Score one call."""
+        del scenario
+        taken = sum(turn.kind != "silent" for turn in floor_of(call.events).turns)
+        observed = [Observed(Ratio(taken, 1), f"turns: {taken}")] if call.events else []
+        return score_of(call, observed, nothing="nothing happened in this call")
+
+
 class Reprompts:
     """1/1 for a turn of the caller, spoken or keyed, in which the agent hears nothing and prompts, else 0/1.
 

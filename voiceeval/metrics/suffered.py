@@ -179,6 +179,39 @@ class AgentRepeatsItself:
         return score_of(call, _repeated(floor, normalizer_for(scenario.locale)), nothing=_NO_WORDS)
 
 
+class WordsPerReply:
+    """Words that the agent means to say, one observation per reply, the greeting among them.
+
+    Tokens of the locale's normaliser: digits count one by one, and so do characters in languages written
+    without spaces. What goes on after it was cut off is no reply of its own.
+    """
+
+    info = MetricInfo(
+        name="words_per_reply",
+        version=1,
+        title="Words per reply",
+        definition="Mean number of words of the agent's replies.",
+        unit="count",
+        direction=Direction.LOWER_IS_BETTER,
+        depends_on=SHAPES_A_CALL,
+    )
+
+    def score(self, scenario: Scenario, call: Call) -> Score:
+        """Score one call."""
+        floor = floor_of(call.events)
+        if not _has_words(floor):
+            return score_of(call, not_applicable(_NO_WORDS), nothing="")
+        normalizer = normalizer_for(scenario.locale)
+        lengths = [len(normalizer.tokens(speech.text)) for speech in floor.agent if not speech.goes_on]
+        observed = (
+            Observed(
+                Ratio(length, 1), f"reply {number}: {length} {normalizer.unit}{'' if length == 1 else 's'}"
+            )
+            for number, length in enumerate(lengths, start=1)
+        )
+        return score_of(call, observed, nothing="the agent said nothing")
+
+
 def same_reply(one: Counter[str], other: Counter[str]) -> bool:
     """Whether two replies, as tokens with their counts, are the same for a listener.
 

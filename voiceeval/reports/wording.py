@@ -98,7 +98,7 @@ def number(metric: MetricInfo, value: float) -> str:
     elif metric.unit == "ms":
         text = f"{value:.0f}"
     else:
-        text = f"{value:.4f}"
+        text = f"{value:.{2 if metric.unit == 'count' else 4}f}"
     return _unsigned_zero(text).replace("-", _MINUS)
 
 
