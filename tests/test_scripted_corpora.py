@@ -1,11 +1,10 @@
 """The sentences in fixtures/lm cover what callers and agents say.
 
-Run this file as a program to write agent_replies.txt anew after a change of a policy.
+Run this file as a program to write them anew after a change of a policy or a scenario.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -128,18 +127,22 @@ def vocabulary(name: str) -> set[str]:
     return {word for line in lines_of(name) for word in line.split()}
 
 
-def caller_sentences() -> set[str]:
-    turns = itertools.chain.from_iterable(
-        tomllib.loads(path.read_text(encoding="utf-8"))["turns"]
-        for path in (ROOT / "scenarios").glob("*/*.toml")
-        if path.parent.name != "tools"
-    )
-    return {
-        text
-        for turn in turns
-        for text in (turn.get("text", ""), turn.get("objection", ""), *turn.get("repairs", ()))
-        if text
-    }
+def caller_sentences() -> tuple[str, ...]:
+    """All that a caller may say to the agent in one go, scenario by scenario."""
+    said: dict[str, None] = {}
+    for path in sorted((ROOT / "scenarios").glob("*/*.toml")):
+        if path.parent.name == "tools":
+            continue
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+        impatient = written.get("impatience", {}).get(
+            "words", "i already told you" if "impatience" in written else ""
+        )
+        for turn in written["turns"]:
+            text, more = turn.get("text", ""), turn.get("afterthought", {}).get("text", "")
+            again = turn.get("repairs", [f"{text} {more}".strip()])
+            angry = [f"{impatient} {words}" for words in again if impatient and words]
+            said |= dict.fromkeys(filter(None, [text, more, turn.get("objection", ""), *again, *angry]))
+    return tuple(said)
 
 
 def test_the_corpus_of_agent_replies_is_what_the_policies_say() -> None:
@@ -149,11 +152,17 @@ def test_the_corpus_of_agent_replies_is_what_the_policies_say() -> None:
 
 
 def test_the_narrow_corpus_is_every_caller_sentence() -> None:
-    assert set(lines_of("scripts.txt")) == caller_sentences()
+    assert tuple(lines_of("scripts.txt")) == caller_sentences()
+
+
+def test_the_agents_corpora_are_the_broad_one_with_past_test_calls_as_their_readme_says() -> None:
+    broad, narrow = lines_of("domain.txt"), lines_of("scripts.txt")
+    assert lines_of("production.txt") == broad + [line for i, line in enumerate(narrow) if i % 3 != 2]
+    assert lines_of("tuned.txt") == broad + 3 * narrow
 
 
 def test_the_broad_corpus_covers_the_words_of_the_callers_and_repeats_few_of_their_sentences() -> None:
-    sentences = caller_sentences()
+    sentences = set(caller_sentences())
     assert {word for text in sentences for word in text.split()} <= vocabulary("domain.txt")
     assert len(sentences & set(lines_of("domain.txt"))) < len(sentences) / 3
     assert len(lines_of("domain.txt")) > 500
@@ -168,4 +177,11 @@ def test_every_word_has_a_known_pronunciation(name: str) -> None:
 
 
 if __name__ == "__main__":
-    (LM / "agent_replies.txt").write_text("\n".join(agent_replies()) + "\n", encoding="utf-8")
+    broad, narrow = lines_of("domain.txt"), list(caller_sentences())
+    for name, lines in (
+        ("agent_replies.txt", list(agent_replies())),
+        ("scripts.txt", narrow),
+        ("production.txt", broad + [line for i, line in enumerate(narrow) if i % 3 != 2]),
+        ("tuned.txt", broad + 3 * narrow),
+    ):
+        (LM / name).write_text("\n".join(lines) + "\n", encoding="utf-8")

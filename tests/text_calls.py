@@ -59,8 +59,10 @@ def play(
     call, tools, caller = TextCall(), SimulatedTools.from_scenario(scenario), ScriptedCaller(scenario)
     action: Utterance | Hangup = caller.first()
     while isinstance(action, Utterance) and not call.ending and len(call.agent) < scenario.max_exchanges:
-        call.caller.append(action.text)
-        call.history.append(Message(role="user", content=hear(action.text)))
+        said = f"{action.text} {action.afterthought.text}" if action.afterthought else action.text
+        call.caller.append(said or " ".join(action.keys))
+        keyed = " ".join(action.keys.rstrip("#"))
+        call.history.append(Message(role="user", content=keyed or hear(said)))
         how = exchange(call, scenario, dialogue, tools)
         call.ending = how if how != "no" else ""
         if not call.ending:
