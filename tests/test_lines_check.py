@@ -82,6 +82,14 @@ class NoiseOnlyInTheRecord(SimulatedLine):
         return Delivered(audio=quiet.audio, damage=honest.damage)
 
 
+class OtherNoise(SimulatedLine):
+    """As loud as stated, and of another colour."""
+
+    def __init__(self, line: Line) -> None:
+        other = {"pink": "white", "babble": "street", "street": "pink", "car": "pink", "music": "babble"}
+        super().__init__(line.model_copy(update={"noise": other.get(line.noise, line.noise)}))
+
+
 class NoRecord(SimulatedLine):
     def carry(self, audio: AudioClip, *, seed: int) -> Delivered:
         return Delivered(audio=super().carry(audio, seed=seed).audio, damage=Damage())
@@ -185,6 +193,11 @@ SABOTAGE: list[tuple[type[SimulatedLine], Line, set[str]]] = [
     (HalfTheNoise, TELEPHONE, {"SNR (pink)"}),
     (NoNoise, Line(id="x"), {"noise floor"}),
     (NoiseOnlyInTheRecord, TELEPHONE, {"SNR (pink)"}),
+    (OtherNoise, TELEPHONE, {"noise spectrum"}),
+    (OtherNoise, TELEPHONE.model_copy(update={"noise": "babble"}), {"noise spectrum"}),
+    (OtherNoise, Line(id="x", noise="car", snr_db=5), {"noise spectrum"}),
+    (OtherNoise, Line(id="x", noise="street", snr_db=5), {"noise spectrum"}),
+    (OtherNoise, Line(id="x", noise="music", snr_db=5), {"noise spectrum"}),
     (NoRecord, TELEPHONE, {"SNR in the record"}),
     (PassesEverything, TELEPHONE, {"stops 100 Hz"}),
     (FoldsBack, TELEPHONE, {"stops 6000 Hz"}),
@@ -241,9 +254,9 @@ def test_the_table_has_a_row_per_condition_and_says_what_was_missed() -> None:
         assert row.condition in text
         assert row.tolerance in text
     assert text.splitlines()[-1].startswith(
-        "3 conditions did not reach the audio: x: SNR (pink); x: SNR in the record; x: repeated."
+        "4 conditions did not reach the audio: x: SNR (pink); x: noise spectrum; x: SNR in the record; "
     )
-    assert text.count("NO") == 3
+    assert text.count("NO") == 4
     assert "+-0.2 dB" in printed(rows, "ascii")
     assert sentence([row for row in rows if row.reached]) == "Every condition of 1 line reaches the audio."
 

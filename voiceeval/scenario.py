@@ -269,26 +269,15 @@ class Room(Written):
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
-        if self.file:
-            stated = sorted(self.model_fields_set & {"size_m", "rt60_ms", "distance_m"})
-            if stated:
-                raise ValueError(f"{stated[0]}: a room is either recorded (file) or described")
-            return self
-        length, width, height = self.size_m
-        volume = length * width * height
-        surface = 2 * (length * width + length * height + width * height)
-        # Sabine's formula, 0.161 V / (S a), with walls that swallow everything.
-        shortest = math.ceil(161 * volume / surface)
+        if self.file and self.model_fields_set - {"file"}:
+            key = min(self.model_fields_set - {"file"})
+            raise ValueError(f"{key}: a room is either recorded (file) or described")
+        # Sabine's formula, 0.161 V / (S a), with walls that swallow everything: V / S = 1 / (2 Σ 1/side).
+        shortest = math.ceil(161 / (2 * sum(1 / side for side in self.size_m)))
         if self.rt60_ms <= shortest:
-            raise ValueError(
-                f"rt60_ms: walls that swallow everything still leave {shortest} ms in a room of this size; "
-                f"allowed: more than that"
-            )
+            raise ValueError(f"rt60_ms: allowed: above {shortest}, which walls leave that swallow everything")
         if self.distance_m > 0.8 * max(self.size_m):
-            raise ValueError(
-                f"distance_m: mouth and microphone must both be in the room; "
-                f"allowed: up to {0.8 * max(self.size_m):g}"
-            )
+            raise ValueError(f"distance_m: allowed: up to {0.8 * max(self.size_m):g}, within the room")
         return self
 
 
@@ -317,9 +306,7 @@ class Packets(Written):
                 f"{self.burst_packets:g}; allowed: {shortest:.4g} or more"
             )
         if self.jitter_ms and not self.buffer_ms:
-            raise ValueError(
-                "buffer_ms: without a buffer every delayed packet is lost; allowed: above 0 with jitter_ms"
-            )
+            raise ValueError("buffer_ms: allowed: above 0 with jitter_ms, or every delayed packet is lost")
         return self
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 from voiceeval.audio import AudioClip
 from voiceeval.errors import ScenarioError
 from voiceeval.scenario import Line
 
 NOISE_FILE, ROOM_FILE = "noise_file", "room.file"
+NO_FILES: Mapping[str, Path] = MappingProxyType({})
 
 
 def named_files(line: Line) -> Iterator[tuple[str, str]]:
@@ -31,12 +33,15 @@ def sound_of(line: Line, key: str, files: Mapping[str, Path]) -> AudioClip:
         raise ScenarioError(
             f"line {line.id!r}: {key}: names a file that was not given; load the line's suite"
         )
-    path = files[key]
+    return decoded(files[key])
+
+
+def decoded(path: Path) -> AudioClip:
+    """A recording, read once per process unless the file changes."""
     state = path.stat()
     return _decoded(path, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=16)
 def _decoded(path: Path, _changed_ns: int, _size: int) -> AudioClip:
-    """Once per process, unless the file changes."""
     return AudioClip.decode(path.read_bytes(), name=path.name)

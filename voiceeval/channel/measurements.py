@@ -35,6 +35,14 @@ def rms_db(samples: Samples) -> float:
     return 10 * math.log10(power) if power > 0 else -math.inf
 
 
+def thirds_db(samples: Samples, rate_hz: int, centres_hz: Sequence[float]) -> Samples:
+    """The power of thirds of an octave around these frequencies, each against all of them together."""
+    power, hz = np.abs(np.fft.rfft(samples)) ** 2, np.fft.rfftfreq(len(samples), 1 / rate_hz)
+    edge = 2 ** (1 / 6)
+    heard = [float(power[(hz >= centre / edge) & (hz < centre * edge)].sum()) for centre in centres_hz]
+    return np.asarray(10 * np.log10(np.maximum(heard, 1e-20) / max(sum(heard), 1e-20)))
+
+
 def tone_gains_db(channel: Channel, frequencies_hz: Sequence[float]) -> list[float]:
     """How each tone arrives, against the one of 1 kHz among them; all below half of the line's rate."""
     arrived, rate_hz = speech_alone(channel, probes.tones(frequencies_hz), _SEED)

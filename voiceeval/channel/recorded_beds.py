@@ -81,8 +81,14 @@ def _turned(ring: NDArray[np.float64], start: int, count: int) -> NDArray[np.flo
 
 
 @cache
+def babble_clip() -> AudioClip:
+    """The ring of voices, as it was made."""
+    return AudioClip.decode(BABBLE_FILE.read_bytes(), name=BABBLE_FILE.name)
+
+
+@cache
 def _babble_ring(rate_hz: int) -> NDArray[np.float64]:
-    clip = AudioClip.decode(BABBLE_FILE.read_bytes(), name=BABBLE_FILE.name)
+    clip = babble_clip()
     ring = clip.as_float()
     if clip.rate_hz == rate_hz:
         return ring

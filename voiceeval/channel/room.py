@@ -1,13 +1,14 @@
 """The echo of a room: the response from a speaker's mouth to the telephone, simulated or recorded.
 
-A simulated room is a box whose walls absorb alike. Up to four times its mixing time, which is the square root
-of its volume in cubic metres taken as milliseconds (Polack 1993, Applied Acoustics 38, 235: from there on
-echoes overlap), its response is made of image sources (Allen & Berkley 1979, J. Acoust. Soc. Am. 65, 943),
-computed by pyroomacoustics from Sabine's absorption. After that it is Polack's exponentially decaying Gaussian
-noise, with the power that the image sources had just before. Image sources alone would need millions of images
-for a long echo, and boxes decay more slowly than Sabine says: so the whole response is weighted by an
-exponential until its reverberation time, by Schroeder's backward integration (1965, J. Acoust. Soc. Am. 37,
-409), is the stated one. Nothing is drawn but that noise, once per room and from a fixed seed.
+A simulated room is a box whose walls absorb alike. Up to four times its mixing time, which is the square
+root of its volume in cubic metres taken as milliseconds (Polack 1993, Applied Acoustics 38, 235: from there
+on echoes overlap), its response is made of image sources (Allen & Berkley 1979, J. Acoust. Soc. Am. 65,
+943), computed by pyroomacoustics from Sabine's absorption. After that it is Polack's exponentially decaying
+Gaussian noise, with the power that the image sources had just before. Image sources alone would need
+millions of images for a long echo, and boxes decay more slowly than Sabine says: so the whole response is
+weighted by an exponential until its reverberation time, by Schroeder's backward integration (1965, J.
+Acoust. Soc. Am. 37, 409), is the stated one. Nothing is drawn but that noise, once per room and from a
+fixed seed.
 
 The direct sound stays where it is: speech is not late for being in a room.
 """

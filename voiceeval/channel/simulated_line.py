@@ -23,19 +23,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voiceeval.audio import AudioClip
 from voiceeval.call import Damage
-from voiceeval.channel import recorded_beds, room
+from voiceeval.channel import room
+from voiceeval.channel.beds_by_name import bed_of, ring_of
 from voiceeval.channel.codecs import codec_of, packages_of
 from voiceeval.channel.concealment import concealed
-from voiceeval.channel.line_files import NOISE_FILE, ROOM_FILE, sound_of
-from voiceeval.channel.noise import noise_bed
+from voiceeval.channel.line_files import NO_FILES, NOISE_FILE, ROOM_FILE, sound_of
 from voiceeval.channel.packets import LossChain, bursts_in
+from voiceeval.channel.recorded_beds import babble_clip
 from voiceeval.channel.speech_level import active_level_dbfs, active_speech
 from voiceeval.channel.telephone_band import RATE_HZ as TELEPHONE_RATE_HZ
 from voiceeval.channel.telephone_band import telephone_band
@@ -47,7 +47,6 @@ VERSION = "2"
 """Raised when the same line would sound different."""
 FLOOR_DBFS = -66.0
 WIDE_RATE_HZ = 16_000
-NO_FILES: Mapping[str, Path] = MappingProxyType({})
 
 Samples = NDArray[np.float64]
 Filter = Callable[[Samples], Samples]
@@ -91,13 +90,17 @@ class SimulatedLine:
         self._filters: tuple[Filter, ...] = (telephone_band,) if is_telephone else ()
         self._codec = codec_of(line)
         self._chain = LossChain(line.packets) if line.packets else None
-        self._ring = self._noise_ring()
+        if NOISE_FILE in self._recordings():
+            ring_of(line, self.rate_hz, files)  # refused now rather than in the first call
         self._response = self._room_response()
 
     @property
     def fingerprint(self) -> str:
         """Changes with the conditions, with how they are simulated, and with the libraries used."""
         names = ("numpy", "scipy", "soxr")
+        sounds = {key: sound_of(self.line, key, self.files).digest() for key in self._recordings()}
+        if self.line.noise == "babble":
+            sounds["babble"] = babble_clip().digest()
         simulated_room = self.line.room is not None and not self.line.room.file
         return content_digest(
             {
@@ -106,7 +109,7 @@ class SimulatedLine:
                 "conditions": self.line.model_dump(
                     mode="json", exclude={"id": True, "tags": True, "noise_file": True, "room": {"file"}}
                 ),
-                "sounds": {key: sound_of(self.line, key, self.files).digest() for key in self._recordings()},
+                "sounds": sounds,
                 "packages": {name: version(name) for name in names}
                 | packages_of(self.line)
                 | ({"pyroomacoustics": installed_version("pyroomacoustics")} if simulated_room else {}),
@@ -149,7 +152,7 @@ class SimulatedLine:
             return Parts(speech=speech, noise=speech, rate_hz=self.rate_hz)
         if self._response is not None:
             speech = room.with_echo(speech, self._response, self.rate_hz)
-        noise = self._noise(len(speech), np.random.default_rng(seed))
+        noise = bed_of(self.line, len(speech), self.rate_hz, seed=seed, files=self.files)
         for pass_through in self._filters:
             speech, noise = pass_through(speech), pass_through(noise)
         spoken = active_speech(speech, self.rate_hz)
@@ -162,17 +165,6 @@ class SimulatedLine:
             rate_hz=self.rate_hz,
             active_ms=spoken.active_ms,
         )
-
-    def _noise(self, count: int, rng: np.random.Generator) -> Samples:
-        kind = self.line.noise
-        if kind == "babble":
-            return recorded_beds.babble(count, self.rate_hz, rng)
-        if kind == "music":
-            return recorded_beds.music(count, self.rate_hz, rng)
-        if kind == "file":
-            assert self._ring is not None  # noqa: S101 - made where the noise is a file's
-            return recorded_beds.recorded(self._ring, count, rng)
-        return noise_bed("white" if kind == "none" else kind, count, self.rate_hz, rng)
 
     def _amplified(self, mixed: Samples) -> Samples:
         return mixed * 10 ** (self.line.gain_db / 20) if self.line.gain_db else mixed
@@ -191,12 +183,6 @@ class SimulatedLine:
         """The keys under which the line names files."""
         has_room = self.line.room is not None and bool(self.line.room.file)
         return (NOISE_FILE,) * (self.line.noise == "file") + (ROOM_FILE,) * has_room
-
-    def _noise_ring(self) -> Samples | None:
-        if NOISE_FILE not in self._recordings():
-            return None
-        clip = sound_of(self.line, NOISE_FILE, self.files)
-        return recorded_beds.ring_of(clip, self.rate_hz, name=f"line {self.line.id!r}: {NOISE_FILE}")
 
     def _room_response(self) -> Samples | None:
         if self.line.room is None:
