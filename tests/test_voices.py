@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from voiceeval.assembly import _peculiarities
 from voiceeval.audio import AudioClip, audible_span
 from voiceeval.errors import AudioError, HarnessError
 from voiceeval.kept import KeptStages
 from voiceeval.result_store import ResultStore
-from voiceeval.scenario import Hesitation
+from voiceeval.scenario import Caller, Hesitation
 from voiceeval.voices import CallerVoices
 
 RATE_HZ = 8000
@@ -204,3 +205,17 @@ def test_a_second_run_computes_no_aside_again(tmp_path: Path) -> None:
     for _ in range(3):
         cast.aside("side_talk", "one moment", caller="anna", line="l", scenario="s")
     assert heard == ["one moment"]
+
+
+def test_a_synthesizer_hears_of_accent_and_tract_only_if_the_caller_has_them() -> None:
+    """Synthesizers of other people need not have these options."""
+
+    def options(**more: object) -> dict[str, object]:
+        return _peculiarities(Caller.model_validate({"id": "a", "accent": "x", "voice": "v", **more}))
+
+    assert options() == {}
+    assert options(first_language="es") == {}
+    assert options(tract=1.1) == {"tract": 1.1}
+    accent = {"first_language": "es", "accent_strength": 0.5}
+    assert options(**accent) == accent
+    assert options(**accent, tract=0.9) == accent | {"tract": 0.9}

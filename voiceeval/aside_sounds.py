@@ -13,9 +13,10 @@ from voiceeval.audio import AudioClip
 from voiceeval.protocols import Synthesizer
 
 TURNED_AWAY_HZ = 1_500
-"""Corner of a first-order low-pass that stands for the back of a talker's head: speech is the more directional
-the higher the frequency, and hardly so below 1 kHz (Chu & Warnock, NRC IRC-RR-104, 2002; Monson, Hunter & Story,
-J. Acoust. Soc. Am. 132, 2012). Corner and slope are a choice: 3 dB are lost at 1.5 kHz, 12 dB at 6 kHz."""
+"""Corner of a first-order low-pass that stands for the back of a talker's head: speech is the more
+directional the higher the frequency, and hardly so below 1 kHz (Chu & Warnock, NRC IRC-RR-104, 2002; Monson,
+Hunter & Story, J. Acoust. Soc. Am. 132, 2012). Corner and slope are a choice: 3 dB are lost at 1.5 kHz, 12 dB
+at 6 kHz."""
 COUGH_RATE_HZ = 16_000
 _VERSION = 1
 _BURST_MS, _NOISE_MS, _VOICED_MS = 40, 170, 90
