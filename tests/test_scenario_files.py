@@ -145,7 +145,7 @@ REFUSALS: dict[str, tuple[dict[str, str | bytes], str]] = {
     "an unknown key": (
         {"banking/freeze.toml": SCENARIO.replace("text =", "txt =")},
         "banking/freeze.toml: turns[0].txt: unknown key. Did you mean 'text'? "
-        "Allowed: audio, cue, entities, expects, objection, repairs, silence_ms, text",
+        "Allowed: afterthought, audio, barge_in_ms, cue, entities, expects, hangs_up, hesitation, keys, objection, ",
     ),
     "an unknown key of the suite": (
         {"suite.toml": SUITE + "matrx = 'full'\n"},
