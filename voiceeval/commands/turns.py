@@ -73,12 +73,10 @@ def _events(given: argparse.Namespace) -> tuple[Event, ...]:
         )
     if given.agent_speaks_second:
         raise ConfigError("--agent-speaks-second: allowed only with --diarize; use --caller-channel here")
-    from voiceeval.stages.extras import require
+    from voiceeval import registry
 
-    require("faster_whisper", extra="whisper", needed_by="voiceeval turns")
-    from voiceeval.stages.silero import speech_spans
-
-    spans = [speech_spans(channel) for channel in channels]
+    detector = registry.component("endpointer", "silero", {}, where="voiceeval turns")
+    spans = [detector.speech(channel) for channel in channels]
     for index, who in ((given.caller_channel, "caller"), (1 - given.caller_channel, "agent")):
         if not spans[index]:
             raise AudioError(f"{name}: channel {index}: no speech of the {who} is heard in it")
