@@ -111,8 +111,9 @@ class TurnsPerCall:
 class Reprompts:
     """1/1 for a turn of the caller, spoken or keyed, in which the agent hears nothing and prompts, else 0/1.
 
-    It waited for words in vain, or did not hear those that were said. Turns in which the caller stays silent
-    are left out: there a prompt is what the caller waits for.
+    It waited for words in vain, or did not hear those that were said; a caller who takes longer over the next
+    turn than the agent waits is prompted, too. Turns in which the caller stays silent are left out: there a
+    prompt is what the caller waits for.
     """
 
     info = MetricInfo(
