@@ -283,6 +283,10 @@ class AgentSide:
                 self._yield()
             elif self.ear.speech_since_ms is not None and self.ear.speech_since_ms <= now:
                 self._doubt(began_ms, self._weigh)
+            elif self.ear.speech_since_ms is None and self._speech_ended_ms > now:
+                # It ended while its words were counted.
+                self._doubted_ms = began_ms
+                self._count_words()
 
         self._time.after(took_ms, decide)
 

@@ -96,7 +96,8 @@ class CallerSide:
 
     def agent_started(self, text: str, speech_ms: Milliseconds, *, goes_on: bool) -> None:
         """The agent's first audible sample of a reply of ``speech_ms``."""
-        self._agent_speaks, self._answered = True, False
+        # Who has answered a reply by speaking over it does not answer what is left of it.
+        self._agent_speaks, self._answered = True, goes_on and self._answered
         if not goes_on:
             self._heard = ""
         self._stop_waiting()
