@@ -209,3 +209,11 @@ def test_speech_out_of_order_is_nonsense(kept: KeptStages, heard: tuple[Span, ..
     sound = kept.speak(Beeper(), "hello", part="voice")
     with pytest.raises(NonsenseError, match="spans in order and within the clip"):
         kept.speech(Confused("confused"), sound)
+
+
+def test_a_lead_below_nothing_leaves_out_the_beginning(kept: KeptStages) -> None:
+    """A recording with more silence in front than fits on the line: the words come no later for it."""
+    clean = kept.speak(Beeper(), "hello", part="voice")
+    whole, late = (kept.carry(Straight(), clean, lead_ms=lead_ms, tail_ms=0, seed=1) for lead_ms in (0, -70))
+    assert late.sound.first_ms == clean.first_ms - 70
+    assert late.sound.read().digest() == whole.sound.read().part(70, whole.sound.duration_ms).digest()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from voiceeval.engines.caller import Hangup, ScriptedCaller, Utterance, begin, respond
-from voiceeval.scenario import Scenario
+from voiceeval.scenario import Impatience, Scenario
 
 
 def scenario(*turns: dict[str, Any], patience: int = 2, locale: str = "en-US") -> Scenario:
@@ -131,3 +131,74 @@ def test_a_decision_depends_on_its_arguments_alone() -> None:
     first = respond(script, memory, "The last four digits?")
     assert respond(script, memory, "The last four digits?") == first
     assert memory == begin(script).memory
+
+
+def test_an_answer_given_often_enough_has_its_impatience_in_front() -> None:
+    script = scenario({"text": "one", "repairs": ["it is one"]}, {"text": "two"}, patience=9)
+    again = "Pardon?"
+    after_two = script.model_copy(update={"impatience": Impatience(words="listen", after=2)})
+    assert texts(after_two, again, again, again, again) == [
+        "one",
+        "it is one",
+        "it is one",
+        "listen it is one",
+        "listen it is one",
+    ]
+    assert texts(script, again, again)[-1] == "it is one"
+
+
+def test_each_answer_has_an_impatience_of_its_own() -> None:
+    script = scenario(CARD, {"text": "hello"}, patience=9).model_copy(update={"impatience": Impatience()})
+    asks, again = "The last four digits?", "Pardon?"
+    assert texts(script, again, asks, asks, again) == [
+        "hello",
+        "hello",
+        "four one two nine",
+        "it is four one two nine",
+        "i already told you it is four one two nine",
+    ]
+
+
+def test_keys_are_pressed_again_and_never_with_words() -> None:
+    script = scenario({"keys": "12#"}, patience=9).model_copy(update={"impatience": Impatience()})
+    caller = ScriptedCaller(script)
+    presses = [caller.first(), caller.next("Pardon?"), caller.next("Pardon?")]
+    assert [(said.keys, said.text) for said in presses if isinstance(said, Utterance)] == [("12#", "")] * 3
+
+
+def test_a_turn_of_leaving_is_told_from_words_that_come_before_leaving() -> None:
+    caller = ScriptedCaller(scenario({"text": "bye", "hangs_up": True}, {"hangs_up": True}))
+    said, left = caller.first(), caller.next("So?")
+    assert isinstance(said, Utterance)
+    assert isinstance(left, Utterance)
+    assert (said.text, said.hangs_up) == ("bye", True)
+    assert (left.text, left.keys, left.hangs_up) == ("", "", True)
+
+
+def test_only_a_turns_own_words_hesitate_interrupt_and_are_followed_by_an_afterthought() -> None:
+    turn = {
+        "text": "my card please",
+        "hesitation": {"after_words": 1, "ms": 500},
+        "afterthought": {"text": "and my account"},
+        "barge_in_ms": 200,
+    }
+    caller = ScriptedCaller(scenario(turn))
+    said, again = caller.first(), caller.next("Pardon?")
+    assert isinstance(said, Utterance)
+    assert isinstance(again, Utterance)
+    assert None not in (said.hesitation, said.afterthought, said.barge_in_ms)
+    assert again.text == "my card please and my account"
+    assert (again.hesitation, again.afterthought, again.barge_in_ms) == (None, None, None)
+
+
+def test_to_look_what_would_be_said_says_nothing() -> None:
+    script = scenario({"text": "hello"}, CARD, YES)
+    caller, other = ScriptedCaller(script), ScriptedCaller(script)
+    assert caller.peek("") == other.first()
+    for reply in ("The last four digits?", "Pardon?", "The card 4 1 9 9. Shall I?", ""):
+        caller.next(reply)
+        before = caller.memory
+        looked = [caller.peek(text) for text in ("Pardon?", "The last four digits?", "So?")]
+        assert caller.memory is before
+        assert [caller.peek(text) for text in ("Pardon?", "The last four digits?", "So?")] == looked
+    assert caller.peek("So?") == caller.next("So?")
