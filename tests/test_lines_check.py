@@ -219,6 +219,7 @@ SABOTAGE: list[tuple[type[SimulatedLine], Line, set[str]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sabotaged", "line", "caught"), SABOTAGE, ids=lambda given: getattr(given, "__name__", "")
 )
