@@ -12,7 +12,7 @@ from typing import Any
 
 from voiceeval.agents import Agent, StageLatency
 from voiceeval.audio import AudioClip
-from voiceeval.call import Event, Stage
+from voiceeval.call import Call, Event, Stage
 from voiceeval.engines.caller import Utterance
 from voiceeval.engines.conversation import Conversation, Record
 from voiceeval.engines.medium import AgentSound, Cut, LineSound
@@ -191,7 +191,7 @@ def moments(record: Record) -> list[tuple[int, int, str]]:
     return [(event.at_ms, event.turn, event.kind) for event in record.events]
 
 
-def kinds(record: Record, *wanted: str) -> list[Any]:
+def kinds(record: Record | Call, *wanted: str) -> list[Any]:
     """The events of these kinds."""
     return [event for event in record.events if event.kind in wanted]
 
