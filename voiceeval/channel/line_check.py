@@ -96,18 +96,17 @@ class _Measuring:
 
     def levels(self) -> Iterator[Proof]:
         """Speech, noise and what lies between them."""
-        mixed = self._without(_AFTER_MIXING_OUT)
         calm = self._without({**_AFTER_MIXING_OUT, "gain_db": 0.0})
         talk = probes.talk(8.0)
         speech, ratios, noises = [], [], []
         for seed in SEEDS:
-            heard, rate_hz = speech_alone(mixed, talk, seed)
-            speech.append(active_level_dbfs(heard, rate_hz))
             heard, rate_hz = speech_alone(calm, talk, seed)
+            speech.append(active_level_dbfs(heard, rate_hz))
             noises.append(rms_db(noise_alone(calm, talk, seed)))
-            ratios.append(active_level_dbfs(heard, rate_hz) - noises[-1])
-        stated_dbfs = self.line.level_dbfs + self.line.gain_db
-        yield self._near("speech level", stated_dbfs, speech, LEVEL_DB, "dBFS")
+            ratios.append(speech[-1] - noises[-1])
+        yield self._near("speech level", self.line.level_dbfs, speech, LEVEL_DB, "dBFS")
+        if self.line.gain_db:
+            yield self._near("gain", self.line.gain_db, self._gains_db(calm, talk), LEVEL_DB, "dB")
         if self.line.noise == "none":
             yield self._near("noise floor", FLOOR_DBFS, noises, LEVEL_DB, "dBFS")
             return
@@ -122,6 +121,19 @@ class _Measuring:
             )
         else:
             yield self._near("SNR in the record", self.line.snr_db, [recorded], SNR_DB, "dB")
+
+    def _gains_db(self, calm: Channel, talk: AudioClip) -> list[float]:
+        """What the amplifier adds: to the noise, which clips later than speech, or takes from the speech."""
+        amplified, gains = self._without(_AFTER_MIXING_OUT), []
+        for seed in SEEDS:
+            if self.line.gain_db > 0:
+                before, after = (rms_db(noise_alone(each, talk, seed)) for each in (calm, amplified))
+            else:
+                before, after = (
+                    active_level_dbfs(*speech_alone(each, talk, seed)) for each in (calm, amplified)
+                )
+            gains.append(after - before)
+        return gains
 
     def _spectrum(self, calm: Channel, talk: AudioClip) -> Proof:
         """The noise by thirds of an octave, against the bed of its name."""
@@ -300,7 +312,7 @@ class _Measuring:
         first, again = (self._build(self.line).carry(talk, seed=SEEDS[0]).audio.digest() for _ in range(2))
         other = self._build(self.line).carry(talk, seed=SEEDS[1]).audio.digest()
         said = "same bytes" if first == again else "other bytes"
-        said += ", other noise by seed" if other != first else ", whatever the seed"
+        said += "" if other != first else ", whatever the seed"
         return self._row("repeated", "same bytes", said, "exact", reached=first == again and other != first)
 
     def _without(self, changes: Mapping[str, Any]) -> Channel:
