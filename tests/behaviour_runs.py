@@ -24,7 +24,7 @@ from voiceeval.protocols import Message, Reply, Span
 from voiceeval.scenario import Aside, Scenario, Tool, ToolCall
 from voiceeval.stages.simulated_tools import SimulatedTools
 from voiceeval.turn_taking import TurnTaking
-from voiceeval.verdict import Comparison, Verdict
+from voiceeval.verdict import Comparison, Outcome, Verdict
 
 SPEAKERS = 14
 SEED = 7
@@ -265,7 +265,7 @@ def scenarios(case: Case) -> dict[str, Scenario]:
     }
 
 
-def planned(behaviour: str) -> tuple[PlannedCall, ...]:
+def planned(behaviour: str, *, speakers: int = SPEAKERS) -> tuple[PlannedCall, ...]:
     """Every speaker, with the behaviour and without."""
     return tuple(
         PlannedCall(
@@ -276,7 +276,7 @@ def planned(behaviour: str) -> tuple[PlannedCall, ...]:
             speaker=f"speaker{number:02}",
             tags={"behaviour": value},
         )
-        for number in range(SPEAKERS)
+        for number in range(speakers)
         for scenario, value in (("behaviour", behaviour), ("plain", PLAIN))
     )
 
@@ -346,17 +346,52 @@ def judged(
     return compare(experiment, by_id).comparison
 
 
-def compared(case: Case) -> tuple[Comparison, Comparison]:
-    """The right policy as baseline and the wrong one as candidate, and the other way round."""
+def compared(
+    case: Case,
+    agents: tuple[Agent, Agent],
+    calls: tuple[Mapping[str, Call], Mapping[str, Call]],
+    plan: tuple[PlannedCall, ...],
+) -> tuple[Comparison, Comparison]:
+    """The right policy as baseline and the wrong one as candidate, and the other way round.
+
+    ``agents`` and ``calls``: of the right policy, and of the wrong one.
+    """
     metrics = [name for name in MARGINS if name == case.metric or name not in OF_SOME_CALLS]
-    right, wrong = place(case, case.right), place(case, case.wrong)
-    agents = case.right.agent(), case.wrong.agent()
-    plan, stories = planned(case.behaviour), scenarios(case)
+    stories = scenarios(case)
     there, back = (
-        judged(stories, dict(zip(Arm, sides, strict=True)), dict(zip(Arm, arms, strict=True)), plan, metrics)
-        for sides, arms in (((right, wrong), agents), ((wrong, right), agents[::-1]))
+        judged(
+            stories,
+            dict(zip(Arm, calls[::step], strict=True)),
+            dict(zip(Arm, agents[::step], strict=True)),
+            plan,
+            metrics,
+        )
+        for step in (1, -1)
     )
     return there, back
+
+
+def placed_and_compared(case: Case) -> tuple[Comparison, Comparison]:
+    """The same, with the calls placed in text."""
+    calls = place(case, case.right), place(case, case.wrong)
+    return compared(case, (case.right.agent(), case.wrong.agent()), calls, planned(case.behaviour))
+
+
+def check(case: Case, there: Comparison, back: Comparison) -> None:
+    """The wrong policy is regressed where it harms, there alone, and the right one nowhere there."""
+    found = verdict(there, case.metric, case.behaviour)
+    assert found.outcome is Outcome.REGRESSED
+    assert found.blocks("pr")
+    assert verdict(back, case.metric, case.behaviour).outcome is Outcome.IMPROVED
+    plain = {
+        each.metric.name: each.outcome
+        for each in there.verdicts
+        if each.gating and each.cohort.parts == (("behaviour", PLAIN),)
+    }
+    if case.harms == "everybody":
+        assert plain[case.metric] is Outcome.REGRESSED
+    else:
+        assert not {Outcome.REGRESSED, Outcome.INVALID} & set(plain.values())
 
 
 def verdict(comparison: Comparison, metric: str, behaviour: str) -> Verdict:

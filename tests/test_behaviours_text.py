@@ -10,24 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import pytest
-from behaviour_runs import (
-    DIGITS,
-    PLAIN,
-    WANTS,
-    YES,
-    Case,
-    Clerk,
-    Policy,
-    compared,
-    rules,
-    verdict,
-)
+from behaviour_runs import DIGITS, WANTS, YES, Case, Clerk, Policy, check, placed_and_compared, rules
 
 from voiceeval.protocols import Span
 from voiceeval.scenario import Aside, CallerTurn, Scenario
 from voiceeval.stages.silero import SileroEndpointer
 from voiceeval.turn_taking import BACK_CHANNELS, TurnTaking
-from voiceeval.verdict import Outcome
 
 
 def barge_in(text: str, at_ms: int = 1500) -> tuple[Mapping[str, object], ...]:
@@ -304,21 +292,7 @@ def named(case: Case) -> str:
 
 @pytest.mark.parametrize("case", TABLE, ids=named)
 def test_the_wrong_policy_fails_the_callers_whom_it_harms(case: Case) -> None:
-    there, back = compared(case)
-    found = verdict(there, case.metric, case.behaviour)
-    assert found.outcome is Outcome.REGRESSED
-    assert found.blocks("pr")
-    assert verdict(back, case.metric, case.behaviour).outcome is Outcome.IMPROVED
-    plain = {
-        each.metric.name: each.outcome
-        for each in there.verdicts
-        if each.gating and each.cohort.parts == (("behaviour", PLAIN),)
-    }
-    if case.harms == "everybody":
-        assert plain[case.metric] is Outcome.REGRESSED
-    else:
-        assert Outcome.REGRESSED not in plain.values()
-        assert Outcome.INVALID not in plain.values()
+    check(case, *placed_and_compared(case))
 
 
 NO_BEHAVIOUR = {
