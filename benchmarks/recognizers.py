@@ -43,14 +43,12 @@ BEDS = ("white", "pink", "car", "street", "babble", "music")
 SNRS_DB = (None, 30, 20, 15, 10, 5, 0)
 """None: a clean line."""
 SPEAKERS = ("en-us+f3", "en-us+m4", "en-us+linda", "en-us+antonio", "en-us+miguel", "en-us+robert")
-SENTENCES = (
-    "please freeze it now",
-    "i want to change my address",
-    "four one two nine",
-    "yes the third is fine",
-    "i want to speak to a person",
-    "it was forty five dollars",
-)
+SENTENCES = tuple(
+    line
+    for line in (FIXTURES / "lm" / "scripts.txt").read_text(encoding="utf-8").splitlines()
+    if 4 <= len(line.split()) <= 7
+)[::7]
+"""Every seventh of the shorter sentences that callers of the bundled suite say."""
 AROUND_MS = 300
 RESAMPLES = 2_000
 Clips = Callable[[str, str], Sequence[AudioClip]]
@@ -64,7 +62,7 @@ class Sizes(NamedTuple):
     noise: tuple[int, int]
 
 
-FAST, SLOW, QUICK = Sizes((6, 5), (6, 3)), Sizes((4, 3), (4, 2)), Sizes((2, 1), (1, 2))
+FAST, SLOW, QUICK = Sizes((6, 6), (6, 4)), Sizes((4, 3), (4, 2)), Sizes((2, 1), (1, 2))
 """A general language model takes eight times as long as a small one."""
 
 
