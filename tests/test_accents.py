@@ -187,7 +187,11 @@ def test_every_sound_an_accent_puts_in_is_one_that_every_english_voice_has() -> 
 
 def _is_known(language: str, brackets: str) -> bool:
     """Whether the process speaks it, instead of saying that sounds were dropped."""
-    request = {"do": "brackets", "voice": module._language_files()[language], "text": brackets}
+    request: dict[str, object] = {
+        "do": "brackets",
+        "voice": module._language_files()[language],
+        "text": brackets,
+    }
     numbers = {"rate_wpm": 160, "pitch": 50, "pitch_range": 50, "word_gap_ms": 0}
     try:
         module._PROCESS.speak(request | numbers)
