@@ -166,13 +166,32 @@ def _by_segmentation(model: Any, heard: Mapping[str, Any], most_speakers: int) -
     specification = next(iter(model.specifications))
     if not specification.permutation_invariant:
         raise TypeError("the model does not tell speakers apart")
-    # The step is a tenth of a chunk, and the powerset is taken apart into voices: both pyannote's defaults.
-    scores = Inference(model, skip_aggregation=True)(dict(heard))
+    # The step is a tenth of a chunk, pyannote's default.
+    scores = Inference(model, skip_aggregation=True, skip_conversion=True)(dict(heard))
+    chunks = np.asarray(scores.data, dtype=np.float64)
+    if specification.powerset:
+        chunks = _voices_of_sets(chunks, specification)
     field, window = model.receptive_field, scores.sliding_window
     starts = np.rint(np.arange(len(scores.data)) * window.step / field.step).astype(np.intp)
-    active = stitched(np.asarray(scores.data, dtype=np.float64), starts, most_speakers) >= ACTIVE
+    voices = stitched(chunks, starts, most_speakers)
+    active = voices >= ACTIVE
+    # Where somebody speaks, and only who is in doubt, it is the likelier one.
+    in_doubt = ~active.any(axis=1) & (voices.sum(axis=1) >= ACTIVE)
+    active[in_doubt, voices[in_doubt].argmax(axis=1)] = True
     first_ms = (field.start + field.duration / 2 - field.step / 2) * 1000
     return [_spans(voice, first_ms, field.step * 1000) for voice in active.T]
+
+
+def _voices_of_sets(chunks: NDArray[np.float64], specification: Any) -> NDArray[np.float64]:
+    """From log-probabilities of sets of voices to the probability of each voice.
+
+    Rather than the likeliest set, which is pyannote's own conversion: where a chunk is in doubt about who
+    speaks, the chunks around it decide.
+    """
+    from pyannote.audio.utils.powerset import Powerset
+
+    sets = Powerset(len(specification.classes), specification.powerset_max_classes)
+    return np.asarray(np.exp(chunks) @ sets.mapping.numpy())
 
 
 def _spans(active: NDArray[np.bool_], first_ms: float, frame_ms: float) -> tuple[Span, ...]:
