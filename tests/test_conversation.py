@@ -18,7 +18,7 @@ from voiceeval.engines.conversation import CALL_LIMIT_MS
 from voiceeval.engines.medium import GivenWords
 from voiceeval.engines.replying import MAX_ROUNDS
 from voiceeval.errors import AgentError, HarnessError
-from voiceeval.protocols import Reply, Span
+from voiceeval.protocols import Reply, Span, ToolResult
 from voiceeval.scenario import ToolCall
 from voiceeval.turn_taking import TurnTaking
 
@@ -291,6 +291,27 @@ def test_whatever_a_stage_raises_is_the_agents_failure_and_its_text_stays_privat
 def test_nonsense_from_the_dialogue_model_is_the_agents_failure(nonsense: Any, told_of: str) -> None:
     made, _ = agent(nonsense)
     record = hold(STORY, made)
+    assert record.ending is Ending.AGENT_FAILED
+    assert told_of in record.failure
+
+
+@pytest.mark.parametrize(
+    ("nonsense", "told_of"),
+    [
+        ({"ok": True}, "a tool call returned dict, not a ToolResult"),
+        (ToolResult(value=None, failed=False, duration_ms=-1), "duration_ms is not whole milliseconds"),
+        (ToolResult(value=None, failed=False, duration_ms=1.5), "duration_ms is not whole milliseconds"),  # type: ignore[arg-type]
+        (ToolResult(value={1, 2}, failed=False, duration_ms=1), "a value that JSON does not have"),  # type: ignore[arg-type]
+    ],
+    ids=["no result", "before it began", "in parts", "no JSON"],
+)
+def test_nonsense_from_a_tool_is_the_agents_failure(nonsense: Any, told_of: str) -> None:
+    class Broken(Till):
+        def call(self, call: ToolCall) -> ToolResult:
+            return nonsense  # type: ignore[no-any-return]
+
+    made, _ = agent(Reply(tool_calls=(ToolCall(name="log"),)))
+    record = hold(STORY, made, tools=Broken())
     assert record.ending is Ending.AGENT_FAILED
     assert told_of in record.failure
 

@@ -13,7 +13,7 @@ from random_calls import some_agent, some_scenario
 from rooms import kinds
 
 from voiceeval.audio import AudioClip, audible_span
-from voiceeval.call import Arm, Call, CallKey, Damage
+from voiceeval.call import Arm, Call, CallKey, Damage, Ending
 from voiceeval.call_audio import RATE_HZ, playings, two_tracks
 from voiceeval.engines.cascade import Cascade
 from voiceeval.engines.medium import TAIL_MS
@@ -97,17 +97,24 @@ class Placed:
     kept: KeptStages
 
 
-def place(seed: int, folder: Path, *, caller_lead_ms: int = 60) -> Placed:
+def place(
+    seed: int,
+    folder: Path,
+    *,
+    caller_lead_ms: int = 60,
+    endpointer: Any = Threshold(),  # noqa: B008
+    line: Any = QuietLine(),  # noqa: B008
+) -> Placed:
     rng = np.random.default_rng([23, seed])
     story = some_scenario(rng)
     made, _ = some_agent(rng)
     measure = Measure()
-    made = replace(made, recognizer=measure, endpointer=Threshold(), synthesizer=Tones(900, 130))
+    made = replace(made, recognizer=measure, endpointer=endpointer, synthesizer=Tones(900, 130))
     kept = KeptStages(ResultStore(folder))
     voices = CallerVoices(
         synthesizers={"c": Tones(300, caller_lead_ms)}, pauses_ms={}, recordings={}, kept=kept
     )
-    engine = Cascade(voices=voices, lines={"l": QuietLine()}, far_lines={"l": QuietLine()}, kept=kept)
+    engine = Cascade(voices=voices, lines={"l": line}, far_lines={"l": line}, kept=kept)
     return Placed(story, engine.place(story, made, key=KEY, seed=seed), measure, kept)
 
 
@@ -168,6 +175,38 @@ def test_the_damage_of_a_call_is_that_of_its_sounds(placed: list[Placed]) -> Non
 def test_a_second_run_gives_the_same_calls(placed: list[Placed], tmp_path: Path) -> None:
     for seed in range(0, CALLS, 6):
         assert place(seed, tmp_path).call == placed[seed].call
+
+
+@pytest.mark.parametrize("answer", [-1, 400.0, None])
+def test_an_end_pointer_that_waits_for_no_whole_milliseconds_has_failed(answer: Any, tmp_path: Path) -> None:
+    class Odd(Threshold):
+        def wait_ms(self, pauses_ms: Sequence[int]) -> int:
+            return answer  # type: ignore[no-any-return]
+
+    call = place(1, tmp_path, endpointer=Odd()).call
+    assert call.ending is Ending.AGENT_FAILED
+    assert call.failure == "endpointing: wait_ms did not return whole milliseconds"
+
+
+def test_an_end_pointer_that_fails_on_noise_alone_has_failed_and_a_line_that_does_is_ours(
+    tmp_path: Path,
+) -> None:
+    class Shy(Threshold):
+        fingerprint = ""
+
+        def speech(self, audio: AudioClip) -> tuple[Span, ...]:
+            raise ValueError("4129")
+
+    class Broken(QuietLine):
+        fingerprint = ""
+
+        def carry(self, audio: AudioClip, *, seed: int) -> Delivered:
+            raise ValueError("4129")
+
+    call = place(0, tmp_path, endpointer=Shy()).call
+    assert (call.ending, "endpointing: ValueError at" in call.failure) == (Ending.AGENT_FAILED, True)
+    call = place(0, tmp_path, line=Broken()).call
+    assert (call.ending, "4129" in call.failure) == (Ending.HARNESS_FAILED, False)
 
 
 def test_a_recording_with_a_long_silence_in_front_is_said_when_it_is_due(tmp_path: Path) -> None:

@@ -109,6 +109,26 @@ def test_keys_are_taken_although_the_detector_hears_speech_all_the_time() -> Non
     assert lines.heard() == ["4 1 2 9"]
 
 
+def test_who_still_speaks_when_an_entry_is_complete_is_heard_out() -> None:
+    """A key comes in while the caller speaks: words do not end the entry, nor are they forgotten after it."""
+    room = Room(
+        bed_from_ms=0,
+        bed_hears=(Span(start_ms=1000, end_ms=2600),),
+    )
+    made, lines = agent(DONE, dialogue=StageLatency(base_ms=1000), rules=TurnTaking(keys_pause_ms=1000))
+    record = hold(scenario(turns=[says("", keys="1", silence_ms=800)]), made, room)
+    assert moments(record)[:5] == [
+        (1200, 1, "key_pressed"),
+        (2200, 1, "end_of_turn"),
+        (2200, 1, "transcribed"),
+        (2500, 1, "reply_dropped"),  # 300 ms later there still is speech
+        (3100, 1, "end_of_turn"),
+    ]
+    assert [event.reason for event in kinds(record, "end_of_turn")] == ["keys", "silence"]
+    assert kinds(record, "end_of_turn")[1].heard_ms == 3100 - (1000 - 320)
+    assert lines.heard() == ["1", "1"]  # noise, and what was keyed is not lost
+
+
 def test_keys_pressed_while_the_agent_thinks_wait_until_it_has_spoken() -> None:
     story = scenario(turns=[says("", keys="12#", silence_ms=6000)])
     made, lines = agent(Reply(text="the number please"), DONE, dialogue=StageLatency(base_ms=3000))

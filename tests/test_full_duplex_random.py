@@ -14,6 +14,7 @@ from rooms import BED_MS, WORD_MS, Lines, Room, hold, kinds
 from voiceeval.agents import Agent
 from voiceeval.call import Event
 from voiceeval.engines.conversation import CALL_LIMIT_MS, Record
+from voiceeval.engines.medium import GivenWords
 from voiceeval.scenario import Scenario
 
 CALLS = 1000
@@ -39,6 +40,24 @@ def test_a_call_keeps_the_rules_that_all_calls_keep(first: int) -> None:
 def test_equal_seeds_give_equal_calls(seed: int) -> None:
     first, second = ((call := some_call(seed)) and hold(call[0], call[1], call[3], seed=seed) for _ in "ab")
     assert first == second
+
+
+def test_a_replay_keeps_them_too_and_nothing_but_the_reference_words_is_heard() -> None:
+    apart = {
+        what_the_recognizer_got_is_what_the_record_says,
+        cuts_lie_within_their_sounds,
+        what_is_heard_of_the_agent_was_played,
+    }
+    for seed in range(0, CALLS, 4):
+        story, made, lines, _ = some_call(seed)
+        record = hold(story, made, GivenWords(), seed=seed)
+        for rule in (rule for rule in RULES if rule not in apart):
+            broken = rule(story, made, lines, Room(), record)
+            assert not broken, f"call {seed}: {rule.__name__}: {broken}"
+        assert not kinds(record, "aside_started")
+        spoken = iter([word for event in kinds(record, "caller_started") for word in event.text.split()])
+        heard = [event.text.split() for event in kinds(record, "transcribed") if event.heard != "keys"]
+        assert all(word in spoken for words in heard for word in words), seed
 
 
 def test_the_calls_are_not_all_alike() -> None:

@@ -94,15 +94,15 @@ class AgentSide:
 
     def speech_started(self) -> None:
         """Somebody speaks."""
-        now = self._time.now_ms
+        since_ms = max(self.ear.speech_since_ms or 0, self._deaf_until_ms)
         if self._mode is _Mode.LISTENING:
             if _Timer.KEYS not in self._timers:
-                self._attend(now)
+                self._attend(since_ms)
         elif self._mode is _Mode.THINKING:
             if self._rules.while_thinking == "listen" and not self._replying.final:
-                self._doubt(now, self._go_back)
+                self._doubt(since_ms, self._go_back)
         elif self._rules.interruptions != "finish":
-            self._doubt(now, self._weigh)
+            self._doubt(since_ms, self._weigh)
 
     def speech_stopped(self) -> None:
         """Nobody speaks any more."""
@@ -135,7 +135,7 @@ class AgentSide:
         if self._keys:
             self._await_keys()
         elif self.ear.speech_since_ms is not None:
-            self._attend(max(self.ear.speech_since_ms, self._deaf_until_ms))
+            self.speech_started()
         else:
             self._set(
                 _Timer.PROMPT,
@@ -181,6 +181,8 @@ class AgentSide:
             keys, self._keys = self._keys.rstrip("#"), ""
             keyed = reason == "keys"
             self._understand(" ".join(keys) if keyed else "", 0, "keys" if keyed else "turn")
+            if keyed and self.ear.speech_since_ms is not None:
+                self.speech_started()  # while keys came in it did not matter, and now it does
             return
         self._deaf_until_ms = now
         begun_ms = now - listened_ms
@@ -250,8 +252,8 @@ class AgentSide:
         self._forget(_Timer.DOUBT)
         self._stop_thinking()
         self.mouth.play(speech, stage_ms=stage_ms)
-        if self.ear.speech_since_ms is not None and self._rules.interruptions != "finish":
-            self._doubt(max(self.ear.speech_since_ms, self._deaf_until_ms), self._weigh)
+        if self.ear.speech_since_ms is not None:
+            self.speech_started()
 
     def finished(self, speech: Speech) -> None:
         """The reply was played to its end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TypeVar
@@ -59,4 +60,10 @@ def checked_result(result: object) -> ToolResult:
     """The tool's result, if it is one."""
     if not isinstance(result, ToolResult):
         raise NonsenseError(f"a tool call returned {type(result).__name__}, not a ToolResult")
+    if not isinstance(result.duration_ms, int) or result.duration_ms < 0:
+        raise NonsenseError("a tool call's duration_ms is not whole milliseconds")
+    try:
+        json.dumps(result.value)
+    except (TypeError, ValueError):
+        raise NonsenseError("a tool call returned a value that JSON does not have") from None
     return result

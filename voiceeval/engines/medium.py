@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from voiceeval.agents import Agent
 from voiceeval.audio import Milliseconds
 from voiceeval.call import CallKey, Damage, Stage
 from voiceeval.engines.caller import Utterance
 from voiceeval.errors import HarnessError, VoiceEvalError, describe
-from voiceeval.kept import KeptStages, Piece, Sound
+from voiceeval.kept import KeptStages, NonsenseError, Piece, Sound
 from voiceeval.protocols import Channel, Span
 from voiceeval.scenario import Aside
 from voiceeval.voices import CallerVoices
@@ -180,7 +180,10 @@ class AcousticMedium:
 
     def wait_ms(self, pauses_ms: Sequence[Milliseconds]) -> Milliseconds:
         """Ask the agent's end-pointer."""
-        return self._agent.endpointer.wait_ms(pauses_ms)
+        waited: Any = self._agent.endpointer.wait_ms(pauses_ms)
+        if not isinstance(waited, int) or waited < 0:
+            raise NonsenseError("wait_ms did not return whole milliseconds")
+        return waited
 
     def recognize(self, cuts: Sequence[Cut]) -> str:
         """Ask the agent's recognizer, which hears the audio up to the end of turn."""

@@ -76,7 +76,7 @@ class Replying:
 
     def recognize(self, cuts: Sequence[Cut], heard_ms: Milliseconds) -> tuple[str, Milliseconds]:
         """The transcript, and how long the deployed recognizer takes for it."""
-        text = ask(Stage.RECOGNIZER, lambda: self._medium.recognize(cuts))
+        text = ask(Stage.RECOGNIZER, lambda: self._medium.recognize(cuts)) if cuts else ""
         self.usage = replace(self.usage, audio_in_ms=self.usage.audio_in_ms + heard_ms)
         return text, self.declared(Stage.RECOGNIZER, heard_ms / 1000, 0)
 
