@@ -183,7 +183,7 @@ def test_an_end_pointer_that_waits_for_no_whole_milliseconds_has_failed(answer: 
         def wait_ms(self, pauses_ms: Sequence[int]) -> int:
             return answer  # type: ignore[no-any-return]
 
-    call = place(1, tmp_path, endpointer=Odd()).call
+    call = place(2, tmp_path, endpointer=Odd()).call
     assert call.ending is Ending.AGENT_FAILED
     assert call.failure == "endpointing: wait_ms did not return whole milliseconds"
 
