@@ -43,7 +43,7 @@ pytestmark = pytest.mark.slow
 VOICES = (
     *("en-us+edward", "en-us+linda", "en-us+antonio", "en-us+miguel", "en-us+benjamin", "en-us+f3"),
     *("en-gb-x-rp+m1", "en-gb-x-rp+f2", "en-gb-x-rp+pedro", "en-gb-scotland+john", "en-gb-scotland+f2"),
-    "en-gb-scotland+Andy",
+    "en-us+Hugo",
 )
 LINE = Line(id="clear", noise="pink", snr_db=30.0)
 SENTENCES = (
@@ -113,7 +113,14 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
             far_lines={"clear": SimulatedLine(LINE.with_speech_by(SIDE_TALK_DB))},
             kept=kept,
         ),
-        recognizer=PocketSphinx(corpus=corpus, downsample=2),
+        recognizer=PocketSphinx(
+            corpus=corpus,
+            language_weight=10.0,
+            discount=0.1,
+            downsample=2,
+            fwdflat=False,
+            bestpath=False,
+        ),
         synthesizer=Espeak(voice="en-us+f2", rate_wpm=165),
     )
 
@@ -143,10 +150,10 @@ TABLE = (
     (
         Case(
             behaviour="hesitation", policy="end-pointing", metric="premature_endpoints",
-            turns=(WANTS, {**DIGITS, "hesitation": {"after_words": 5, "ms": 650}}, YES),
+            turns=(WANTS, {**DIGITS, "hesitation": {"after_words": 5, "ms": 550}}, YES),
             why="too short: somebody who looks for a number is taken to have finished",
         ),
-        Ear(pointing={"silence_ms": 900}), Ear(pointing={"silence_ms": 350}),
+        Ear(), Ear(pointing={"silence_ms": 350}),
     ),
     (
         Case(
