@@ -79,6 +79,10 @@ def _caller(at_ms: int, to_ms: int, turn: int, text: str, **more: object) -> lis
     return [replace(started, **more), CallerStopped(at_ms=to_ms, turn=turn)]  # type: ignore[arg-type]
 
 
+def _cut(at_ms: int, turn: int, words: str) -> Event:
+    return AgentStopped(at_ms=at_ms, turn=turn, interrupted=True, said=words, believed=words)
+
+
 def _aside(at_ms: int, to_ms: int, turn: int, aside: str, text: str = "") -> list[Event]:
     started = AsideStarted(
         at_ms=at_ms, turn=turn, aside=aside, text=text, audio=ASIDE, audio_from_ms=at_ms - 300  # type: ignore[arg-type]
@@ -105,7 +109,7 @@ def events() -> tuple[Event, ...]:
     found: list[Event] = [
         AgentStarted(at_ms=300, turn=0, text=GREETING, audio=CLIPS["greeting"], stage_ms=180),
         *_aside(1_500, 1_800, 0, "cough"),
-        AgentStopped(at_ms=1_900, turn=0, interrupted=True, believed="Front desk, this call"),
+        _cut(1_900, 0, "Front desk, this call"),
         *_over(2_700, 0, "", heard="aside"),
         AgentStarted(
             at_ms=3_000, turn=0, text="may be recorded, how can I help you today?", audio=CLIPS["greeting"],
@@ -120,7 +124,7 @@ def events() -> tuple[Event, ...]:
         *_says(13_600, 1, OFFER, "offer"),
         *_aside(14_700, 15_100, 1, "back_channel", "uh huh"),
         *_caller(16_000, 18_000, 2, "just block it please", barge_in=True),
-        AgentStopped(at_ms=16_450, turn=1, interrupted=True, believed="I can block that card for you right"),
+        _cut(16_450, 1, "I can block that card for you right"),
         *_caller(18_600, 20_000, 2, "and no new card", wording="afterthought"),
         *_over(20_700, 2, "just block it please and no new card"),
         *_says(21_500, 2, ASKED, "asked"),

@@ -118,10 +118,10 @@ def agent(
 ) -> list[Event]:
     """An utterance of the agent, or a part of one."""
     written: dict[str, Any] = {"audio": text, "stage_ms": 70} | changes
-    believed = written.pop("believed", "")
+    words = written.pop("said", "")
     return [
         AgentStarted(at_ms=start_ms, turn=turn, text=text, **written),
-        AgentStopped(at_ms=stop_ms, turn=turn, interrupted=cut, believed=believed),
+        AgentStopped(at_ms=stop_ms, turn=turn, interrupted=cut, said=words, believed=words),
     ]
 
 

@@ -53,7 +53,8 @@ GOLDEN = [
     "  4362 1 agent_started text='one moment which number is it'",
     # A cough 300 into it lasts longer than 200: the agent stops after 500 of 600 ms, 24 of 29 characters.
     "  4662 1 aside_started aside='cough'",
-    "  4862 1 agent_stopped interrupted=True believed='one moment which number'",
+    "  4862 1 agent_stopped interrupted=True said='one moment which number' "
+    "believed='one moment which number'",
     "  4962 1 aside_stopped",
     "  5462 1 end_of_turn heard_ms=1120 reason='silence'",
     # No words: a false alarm. The reply goes on where it stopped.
@@ -75,7 +76,8 @@ GOLDEN = [
     "  9146 2 agent_started text='your card is blocked and a new one is on the way to you'",
     # The caller cuts in 600 into it; 200 later it has played 800 of 1400 ms, 31 of 55 characters.
     "  9746 3 caller_started text='no the other card' wording='text' barge_in=True",
-    "  9946 2 agent_stopped interrupted=True believed='your card is blocked and a new'",
+    "  9946 2 agent_stopped interrupted=True said='your card is blocked and a new' "
+    "believed='your card is blocked and a new'",
     " 10146 3 caller_stopped",
     " 10646 3 end_of_turn heard_ms=1220 reason='silence'",
     " 10746 3 transcribed text='no the other card' heard='turn'",

@@ -85,7 +85,7 @@ def test_what_was_cut_off_before_it_was_said_was_not_said() -> None:
     wants = scenario(outcome={"said": ["is now blocked"]})
     words = "your card is now blocked"
     assert completed(wants, *agent(1, 4000, 6000, words))
-    cut = agent(1, 4000, 5000, words, cut=True, believed="your card")
+    cut = agent(1, 4000, 5000, words, cut=True, said="your card")
     assert not completed(wants, *cut)
     assert completed(wants, *cut, *agent(1, 6000, 7000, "is now blocked", offset_ms=1000, audio=words))
     assert completed(wants, *cut, *agent(2, 6000, 7000, words, audio="again"))
@@ -95,7 +95,7 @@ def test_what_must_not_be_said_must_not_be_begun() -> None:
     wants = scenario(outcome={"not_said": ["is now blocked"]})
     words = "your card is now blocked"
     assert completed(wants, *agent(1, 4000, 6000, "it is not"))
-    assert not completed(wants, *agent(1, 4000, 5000, words, cut=True, believed="your card"))
+    assert not completed(wants, *agent(1, 4000, 5000, words, cut=True, said="your card"))
 
 
 def test_stages_add_up_all_their_work_and_what_was_dropped_is_among_it() -> None:

@@ -229,6 +229,8 @@ class AgentStopped:
     at_ms: Milliseconds
     turn: int
     interrupted: bool = False
+    said: str = ""
+    """Of a reply that was cut off: the words since it began, or went on, that were over by then."""
     believed: str = ""
     """Of a reply that was cut off: the words that the agent takes to have been heard."""
     kind: Literal["agent_stopped"] = "agent_stopped"
@@ -364,8 +366,8 @@ class Call:
     """In the currency of the agent's price table; 0.0 for an agent that states no prices."""
     heard: tuple[Heard, ...] = ()
     damage: Damage = Damage()
-    """What the line did to the caller's sounds, with the silence around each; all 0 where the engine has no line
-    of ours."""
+    """What the line did to the caller's sounds, with the silence around each; all 0 where the engine has no
+    line of ours."""
     given_right_words: Replay | None = None
     """Absent in a replay itself, and for engines that cannot replay."""
 

@@ -91,8 +91,11 @@ class Mouth:
             self._end.cancel()
         played_ms = speech.offset_ms + now - self._from_ms
         believed = speech.text if self._believes_all else speech.words_until(played_ms)
-        self._log.note(AgentStopped(at_ms=now, turn=speech.turn, interrupted=True, believed=believed))
-        self._caller.agent_stopped(speech.words_between(speech.offset_ms, played_ms), cut=True)
+        said = speech.words_between(speech.offset_ms, played_ms)
+        self._log.note(
+            AgentStopped(at_ms=now, turn=speech.turn, interrupted=True, said=said, believed=believed)
+        )
+        self._caller.agent_stopped(said, cut=True)
         return replace(speech, offset_ms=played_ms), believed
 
     def _finish(self) -> None:

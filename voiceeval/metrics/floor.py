@@ -153,7 +153,7 @@ def agent_speech(events: Iterable[Event]) -> Iterator[AgentSpeech]:
                 open_,
                 stretch=Stretch(open_.stretch.start_ms, event.at_ms),
                 cut=event.interrupted,
-                played=event.believed if event.interrupted else open_.text,
+                played=event.said if event.interrupted else open_.text,
             )
             open_ = None
     if open_ is not None:
