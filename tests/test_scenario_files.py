@@ -145,7 +145,7 @@ REFUSALS: dict[str, tuple[dict[str, str | bytes], str]] = {
     "an unknown key": (
         {"banking/freeze.toml": SCENARIO.replace("text =", "txt =")},
         "banking/freeze.toml: turns[0].txt: unknown key. Did you mean 'text'? "
-        "Allowed: afterthought, audio, barge_in_ms, cue, entities, expects, hangs_up, hesitation, keys, objection, ",
+        "Allowed: afterthought, audio, barge_in_ms, cue, entities, expects, hangs_up, hesitation, keys, ",
     ),
     "an unknown key of the suite": (
         {"suite.toml": SUITE + "matrx = 'full'\n"},
