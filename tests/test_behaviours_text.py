@@ -7,6 +7,7 @@ both are placed the same calls of 14 speakers, with the behaviour and without it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 import pytest
@@ -59,6 +60,7 @@ BURSTS = tuple(Span(start_ms=at_ms, end_ms=min(at_ms + 450, 30_000)) for at_ms i
 ALWAYS = (Span(start_ms=0, end_ms=30_000),)
 KEYED = (WANTS, {"keys": "4129", "cue": ["four digits"]}, YES)
 ALL_AT_ONCE = ({"text": "freeze my card that ends in four one two nine"},)
+MUST_ASK = {"outcome": {"state": {"cards.4129.status": "frozen"}, "said": ["shall i freeze it now"]}}
 UNTOUCHED = {"tool_paths": [{}], "outcome": {"state": {"cards.4129.status": "active"}}}
 
 TABLE = (
@@ -98,6 +100,12 @@ TABLE = (
         turns=barge_in("please be quick about it"),
         right=rules(believes="played"), wrong=rules(believes="all"),
         why="all: it takes a question for asked that nobody heard, and does not ask it",
+    ),
+    Case(
+        behaviour="barge_in_ms", policy="believes", metric="task_completion",
+        turns=(WANTS, DIGITS, {**YES, "barge_in_ms": 1500}), changes=MUST_ASK,
+        right=rules(believes="played"), wrong=rules(believes="all"),
+        why="all: it takes for said what it has to say, and was not let say",
     ),
     Case(
         behaviour="barge_in_ms", policy="false_alarm", metric="reprompts",
@@ -293,6 +301,12 @@ def named(case: Case) -> str:
 @pytest.mark.parametrize("case", TABLE, ids=named)
 def test_the_wrong_policy_fails_the_callers_whom_it_harms(case: Case) -> None:
     check(case, *placed_and_compared(case))
+
+
+@pytest.mark.parametrize("case", TABLE[:2], ids=named)
+def test_the_wrong_policy_in_both_arms_fails_nobody(case: Case) -> None:
+    for comparison in placed_and_compared(replace(case, right=case.wrong)):
+        assert not comparison.failed
 
 
 NO_BEHAVIOUR = {
