@@ -88,6 +88,12 @@ def test_a_question_that_is_asked_again_is_answered_again() -> None:
     assert texts(script, asks, asks) == ["hello", "four one two nine", "it is four one two nine"]
 
 
+def test_a_question_that_comes_with_a_request_to_repeat_is_answered_if_it_is_new() -> None:
+    script = scenario({"text": "hello"}, CARD)
+    asks = "Sorry, I did not get that. What are the last four digits?"
+    assert texts(script, asks, asks) == ["hello", "four one two nine", "it is four one two nine"]
+
+
 def test_after_silence_there_is_nothing_to_repeat() -> None:
     script = scenario({"silence_ms": 3000}, {"text": "here i am"})
     caller = ScriptedCaller(script)

@@ -2,9 +2,10 @@
 
 After each reply of the agent the first rule that applies decides:
 
-1. The agent asks to repeat: the caller says the last thing again, with that turn's ``repairs``. After a turn
+1. The reply contains the ``cue`` of a turn that was not said yet: that turn, the earliest first, also when
+   the agent asks to repeat in the same breath ("I did not get that. What is the order number?").
+2. The agent asks to repeat: the caller says the last thing again, with that turn's ``repairs``. After a turn
    in which the caller stayed silent there is nothing to repeat, and the next rule is tried.
-2. The reply contains the ``cue`` of a turn that was not said yet: that turn, the earliest first.
 3. The reply contains the ``cue`` of a turn that was said before: the agent asks again, and is told again,
    with that turn's ``repairs``.
 4. The next turn without a cue that was not said yet.
@@ -12,7 +13,7 @@ After each reply of the agent the first rule that applies decides:
 
 An answer that was repeated as often as the scenario's ``impatience`` allows has its words put in front.
 
-A turn found by 2, 3 or 4 whose ``expects`` the reply does not fulfil is not said; its ``objection`` is, and
+A turn found by 1, 3 or 4 whose ``expects`` the reply does not fulfil is not said; its ``objection`` is, and
 the turn stays unsaid. Repetitions and objections in a row that exceed the scenario's ``patience`` make the
 caller hang up, out of patience.
 
@@ -101,9 +102,10 @@ def respond(
     phrases = repair_requests(scenario.locale) if repair_phrases is None else repair_phrases
     heard = normalised(reply)
     asks_again = not heard.strip() or any(says(heard, phrase) for phrase in phrases)
-    if asks_again and memory.last is not None and (memory.last.text or memory.last.keys):
-        return _repeat(scenario, memory, memory.last)
-    index = next(_candidates(scenario, memory, heard), None)
+    index, is_asked_anew = next(_candidates(scenario, memory, heard), (None, False))
+    last = memory.last
+    if asks_again and not is_asked_anew and last is not None and (last.text or last.keys):
+        return _repeat(scenario, memory, last)
     if index is None:
         return Decision(Hangup(reason="done"), memory)
     return _say(scenario, memory, index, reply=heard)
@@ -148,12 +150,13 @@ class ScriptedCaller:
         return decision.action
 
 
-def _candidates(scenario: Scenario, memory: CallerMemory, heard: str) -> Iterator[int]:
-    """Turns that fit the reply, best first."""
+def _candidates(scenario: Scenario, memory: CallerMemory, heard: str) -> Iterator[tuple[int, bool]]:
+    """Turns that fit the reply, best first, and whether it asks for them and they were not said yet."""
     cued = [i for i, turn in enumerate(scenario.turns) if any(says(heard, phrase) for phrase in turn.cue)]
-    yield from (i for i in cued if i not in memory.said)
-    yield from (i for i in cued if i in memory.said)
-    yield from (i for i, turn in enumerate(scenario.turns) if not turn.cue and i not in memory.said)
+    yield from ((i, True) for i in cued if i not in memory.said)
+    yield from ((i, False) for i in cued if i in memory.said)
+    rest = (i for i, turn in enumerate(scenario.turns) if not turn.cue and i not in memory.said)
+    yield from ((i, False) for i in rest)
 
 
 def _say(scenario: Scenario, memory: CallerMemory, index: int, *, reply: str | None) -> Decision:
