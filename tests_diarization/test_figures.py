@@ -39,7 +39,7 @@ def test_it_finds_most_of_the_speech_of_people_whom_no_synthesizer_made(
     model: str, real_speech: Path
 ) -> None:
     result = told("people saying digits", figures(digit_calls(real_speech, CALLS), model))
-    assert result.detection_error < 0.25
+    assert result.detection_error < 0.12
 
 
 def test_on_a_speech_of_1961_it_agrees_with_a_detector_trained_on_people(
