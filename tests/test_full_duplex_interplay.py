@@ -322,3 +322,44 @@ def test_an_agent_that_ignores_while_it_thinks_still_stops_for_who_speaks_on() -
     started, stopped = kinds(record, "agent_started")[0], kinds(record, "agent_stopped")[0]
     assert (started.at_ms, stopped.at_ms, stopped.interrupted) == (1300, 1600, True)
     assert lines.heard()[:2] == ["hello", "three four five six seven eight"]
+
+
+def test_what_was_heard_of_a_reply_that_was_given_up_is_not_answered_after_the_next() -> None:
+    """Only the two parts of a reply that goes on are one."""
+    story = scenario(
+        turns=[says("hello"), says("my number is nine", cue=["number"]), says("yes", cue=["shall"])],
+        asides=[{"kind": "cough", "at_ms": 300, "cue": ["number"]}],
+    )
+    rules = TurnTaking(interrupt_after_ms=200, false_alarm="reply")
+    made, _ = agent(
+        Reply(text="what is your number please and your name"), Reply(text="shall i go on"), DONE, rules=rules
+    )
+    record = hold(story, made)
+    assert [event.text for event in kinds(record, "caller_started")] == ["hello", "yes"]
+
+
+def test_an_aside_that_was_broken_off_is_not_what_a_later_noise_was() -> None:
+    story = scenario(
+        turns=[says("hello"), says("no", barge_in_ms=300)],
+        asides=[{"kind": "side_talk", "text": " ".join(["word"] * 20), "at_ms": 100}],
+    )
+    ghost = Room(
+        hears=lambda digest, spans: (
+            (*spans, Span(start_ms=spans[-1].end_ms + 300, end_ms=spans[-1].end_ms + 700))
+            if digest.startswith("1:")
+            else spans
+        ),
+        waits=lambda _: 50,
+    )
+    made, _ = agent(LONG, LONG, DONE, rules=TurnTaking(interrupt_after_ms=100))
+    record = hold(story, made, ghost)
+    assert [event.heard for event in kinds(record, "transcribed")] == ["turn", "turn", "noise"]
+
+
+def test_who_is_still_pressing_keys_answers_after_the_last_one() -> None:
+    story = scenario(turns=[says("", keys="1" * 40), says("yes")])
+    made, _ = agent(Reply(text="sorry"), DONE, rules=TurnTaking(keys="ignore"))
+    record = hold(story, made)
+    last_key = kinds(record, "key_pressed")[-1].at_ms
+    assert last_key > kinds(record, "agent_stopped")[0].at_ms
+    assert 200 <= kinds(record, "caller_started")[0].at_ms - last_key <= 700
