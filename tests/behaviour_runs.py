@@ -56,10 +56,8 @@ OF_SOME_CALLS = frozenset({"yield_rate", "time_to_yield", "talk_through", "alrea
 GREETING = "hello this is the front desk of your bank how may i help you today"
 AGAIN = "sorry i did not catch that could you say it again"
 ASK = "i am sorry to hear that and i will take care of it right away please tell me the last four digits"
-NUMBERS = {
-    word: digit
-    for digit, word in enumerate("zero one two three four five six seven eight nine".split())  # noqa: SIM905
-}
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+NUMBERS = {word: digit for digit, word in enumerate(_WORDS)}
 FREEZE: Mapping[str, Any] = {
     "name": "freeze_card",
     "description": "Freeze a bank card.",
