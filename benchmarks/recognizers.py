@@ -62,7 +62,7 @@ class Sizes(NamedTuple):
     noise: tuple[int, int]
 
 
-FAST, SLOW, QUICK = Sizes((6, 6), (6, 4)), Sizes((4, 3), (4, 2)), Sizes((2, 1), (1, 2))
+FAST, SLOW, QUICK = Sizes((6, 4), (6, 3)), Sizes((4, 2), (3, 2)), Sizes((2, 1), (1, 2))
 """A general language model takes eight times as long as a small one."""
 
 

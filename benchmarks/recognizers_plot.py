@@ -32,13 +32,14 @@ def draw_plot(
     for row, (curves, below, labels) in enumerate(
         ((by_accent, "strength of the accent", strengths), (by_noise, "signal-to-noise ratio, dB", ratios))
     ):
+        all_of_them = list(dict.fromkeys(what for _, what, _ in curves))
         for column, name in enumerate(names):
             panel = Panel(LEFT + ACROSS * column, TOP + DOWN * row, TICKS[-1])
-            mine = [(what, rates) for recognizer, what, rates in curves if recognizer == name]
+            mine = {what: rates for recognizer, what, rates in curves if recognizer == name}
             parts += panel.frame(f"{name}: WER", below, TICKS)
-            parts += drawn(panel, labels, [rates for _, rates in mine])
+            parts += drawn(panel, labels, [mine.get(what) for what in all_of_them])
             if column == 0:
-                parts += legend(panel, [what for what, _ in mine])
+                parts += legend(panel, all_of_them)
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
@@ -51,14 +52,16 @@ def draw_plot(
     )
 
 
-def drawn(panel: Panel, labels: Sequence[str], series: Sequence[NDArray[np.float64]]) -> list[str]:
-    """One curve per series; the levels are evenly spaced."""
+def drawn(panel: Panel, labels: Sequence[str], series: Sequence[NDArray[np.float64] | None]) -> list[str]:
+    """One curve per series that was measured; the levels are evenly spaced."""
     places = [at / (len(labels) - 1) for at in range(len(labels))]
     parts = [
         text(panel.x(at), panel.top + PANEL_HEIGHT + 18, label, "soft", "middle")
         for at, label in zip(places, labels, strict=True)
     ]
     for which, values in enumerate(series):
+        if values is None:
+            continue
         points = [
             (panel.x(at), panel.y(min(float(value), panel.highest)))
             for at, value in zip(places, values, strict=True)
