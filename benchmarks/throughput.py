@@ -23,6 +23,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -40,15 +41,21 @@ ROOT = Path(__file__).resolve().parent.parent
 RECOGNIZERS = (Stage.RECOGNIZER, "reference recognizer")
 
 
-def run(cache: Path, run_folder: Path, extra: list[str]) -> float:
-    """Place the bundled suite; seconds of wall time of the whole command."""
+def run(cache: Path, run_folder: Path, extra: list[str]) -> tuple[float, float]:
+    """Place the bundled suite; seconds of wall time and of processor time of the whole command."""
     command = [sys.executable, "-m", "pytest", "--voice-cohorts", "-q"]
     command += [f"--voice-cache={cache}", f"--voice-run={run_folder}", *extra]
-    started = time.perf_counter()
+    started, used_s = time.perf_counter(), processor_s()
     finished = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     if finished.returncode not in (0, 1):
         raise SystemExit(finished.stdout[-3000:] + finished.stderr[-3000:])
-    return time.perf_counter() - started
+    return time.perf_counter() - started, processor_s() - used_s
+
+
+def processor_s() -> float:
+    """Seconds of processor time of all processes that were started and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def audio_seconds(run_folder: Path) -> tuple[int, float]:
@@ -57,10 +64,10 @@ def audio_seconds(run_folder: Path) -> tuple[int, float]:
     return len(calls), sum(call.events[-1].at_ms for call in calls if call.events) / 1000
 
 
-def row(name: str, wall_s: float, spoken_s: float, outside: str = "") -> tuple[str, ...]:
+def row(name: str, wall_s: float, spoken_s: float, used: str = "", outside: str = "") -> tuple[str, ...]:
     """One line of the table."""
     ratio = spoken_s / wall_s
-    return name, f"{wall_s:.1f}", f"{spoken_s / 60:.1f}", f"{ratio / 60:.2f}", f"{ratio:.0f} ×", outside
+    return name, f"{wall_s:.1f}", f"{spoken_s / 60:.1f}", f"{ratio / 60:.2f}", f"{ratio:.0f} ×", used, outside
 
 
 def main() -> None:
@@ -70,18 +77,20 @@ def main() -> None:
     parser.add_argument("-k", dest="select", default="")
     options = parser.parse_args()
     extra = ["--voice-workers", str(options.workers)] + (["-k", options.select] if options.select else [])
-    table = Table("run", "wall s", "call min", "call min per wall s", "real time", "outside the stages")
+    table = Table(
+        "run", "wall s", "call min", "call min per wall s", "real time", "CPU s", "outside the stages"
+    )
     details: dict[str, dict[str, Measured]] = {}
     count = 0
     with tempfile.TemporaryDirectory() as scratch:
         for name in ("cold", "warm"):
             folder = Path(scratch) / name
-            wall_s = run(Path(scratch) / "cache", folder, extra)
+            wall_s, used_s = run(Path(scratch) / "cache", folder, extra)
             details[name] = parts = read_measured(folder / "measured")
             inside_s = sum(part.seconds for part in parts.values())
             outside = 1 - inside_s / (options.workers * wall_s)
             count, spoken_s = audio_seconds(folder)
-            table.add_row(*row(name, wall_s, spoken_s, f"{outside:.1%}"))
+            table.add_row(*row(name, wall_s, spoken_s, f"{used_s:.0f}", f"{outside:.1%}"))
             if name == "cold":
                 listening_s = sum(parts[part].seconds for part in RECOGNIZERS if part in parts)
                 left_s = wall_s - listening_s / options.workers

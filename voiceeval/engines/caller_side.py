@@ -290,7 +290,7 @@ class CallerSide:
         self._wait()
 
     def _make(self, index: int) -> None:
-        if self._has_begun() or not self._agent_speaks:
+        if self._has_begun():
             return
         self._made.add(index)
         aside, turn, now = self._scenario.asides[index], self._log.turn, self._time.now_ms
