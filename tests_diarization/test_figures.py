@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import soundfile
 from figures import HEADER, Figures, digit_calls, figures, row, seen_calls, unseen_calls
 
 from voiceeval.audio import AudioClip
@@ -48,7 +49,8 @@ def test_on_a_speech_of_1961_it_agrees_with_a_detector_trained_on_people(
     pytest.importorskip("faster_whisper")
     from voiceeval.stages.silero import speech_spans
 
-    speech = AudioClip.decode((real_speech / "jfk.flac").read_bytes(), name="jfk.flac")
+    samples, rate_hz = soundfile.read(real_speech / "jfk.flac", always_2d=True)
+    speech = AudioClip.from_float(samples.mean(axis=1), rate_hz)
     found = who_spoke_when(speech, model=model)
     ours = covered(found.speech, speech.duration_ms)
     theirs = covered(speech_spans(speech), speech.duration_ms)
@@ -60,7 +62,7 @@ def test_on_a_speech_of_1961_it_agrees_with_a_detector_trained_on_people(
         f"\njfk.flac: agrees with Silero in {agree:.1%} of the time; the speaker most heard has "
         f"{shares[0] / sum(shares):.1%} of the speech"
     )
-    assert agree > 0.7
+    assert agree > 0.85
 
 
 def covered(spans: tuple[Span, ...], duration_ms: int) -> list[bool]:
