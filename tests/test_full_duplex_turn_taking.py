@@ -72,7 +72,11 @@ def test_words_looks_again_while_speech_lasts() -> None:
 def test_words_looks_at_speech_that_is_over_before_it_lasted() -> None:
     rules = TurnTaking(interruptions="words", interrupt_after_ms=1000)
     made, _ = agent(Reply(text=TEN), DONE, rules=rules)
-    assert after_the_reply_began(hold(TWICE, made))[2:4] == [(600, "caller_stopped"), (600, "agent_stopped")]
+    assert after_the_reply_began(hold(TWICE, made))[2:5] == [
+        (600, "caller_stopped"),
+        (600, "agent_stopped"),
+        (1100, "end_of_turn"),
+    ]
 
 
 @pytest.mark.parametrize(
