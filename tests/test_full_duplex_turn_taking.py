@@ -233,6 +233,13 @@ def test_keys(keys: str, rules: TurnTaking, ends_ms: int, heard: str) -> None:
     assert lines.heard()[0] == heard
 
 
+def test_who_presses_a_key_has_not_said_nothing() -> None:
+    made, lines = agent(DONE)
+    record = hold(scenario(turns=[says("", keys="1", silence_ms=4500)]), made)
+    ended = kinds(record, "end_of_turn")[0]
+    assert (ended.reason, ended.at_ms) == ("keys", 400 + 4500 + 1500)  # and no prompt at 5000
+
+
 def test_a_key_stops_the_agent_that_can_be_interrupted() -> None:
     """The caller presses while a prompt begins to play: the second key falls into it."""
     story = scenario(turns=[says("", keys="12#", silence_ms=4600)])

@@ -257,7 +257,6 @@ class AgentSide:
 
     def finished(self, speech: Speech) -> None:
         """The reply was played to its end."""
-        self._forget(_Timer.DOUBT)
         if speech.ends != "no":
             self._over(speech.ends)
             return
