@@ -234,7 +234,7 @@ def test_keys(keys: str, rules: TurnTaking, ends_ms: int, heard: str) -> None:
 
 
 def test_who_presses_a_key_has_not_said_nothing() -> None:
-    made, lines = agent(DONE)
+    made, _ = agent(DONE)
     record = hold(scenario(turns=[says("", keys="1", silence_ms=4500)]), made)
     ended = kinds(record, "end_of_turn")[0]
     assert (ended.reason, ended.at_ms) == ("keys", 400 + 4500 + 1500)  # and no prompt at 5000

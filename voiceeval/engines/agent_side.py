@@ -150,7 +150,7 @@ class AgentSide:
             self._segment_from_ms = max(0, speech_from_ms - PRE_ROLL_MS, self._deaf_until_ms)
         else:
             self._note_pause(speech_from_ms)
-        if self._medium.full_duplex and _Timer.LIMIT not in self._timers:
+        if self._medium.full_duplex:
             limit_ms = self._segment_from_ms + self._rules.limit_ms
             self._set(_Timer.LIMIT, limit_ms, lambda: self._end_of_turn("limit"))
 
