@@ -24,7 +24,7 @@ def test_it_keeps_its_bounds_between_voices_heard_in_training(model: str) -> Non
     result = told("voices heard in training", figures(seen_calls(CALLS), model))
     assert result.detection_error < 0.05
     assert result.overlap_f1 > 0.7
-    assert result.diarization_error < 0.35
+    assert result.diarization_error < 0.3
     assert result.onset_error_ms[0] < 60
 
 
