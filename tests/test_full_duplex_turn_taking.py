@@ -275,3 +275,11 @@ def test_a_pause_that_is_waited_for_does_not_end_the_turn() -> None:
     record = hold(story, made)
     assert len(kinds(record, "end_of_turn")) == 1
     assert lines.heard() == ["one two three four"]
+
+
+def test_who_begins_just_before_the_prompt_is_not_prompted() -> None:
+    made, lines = agent(DONE)
+    record = hold(scenario(turns=[says("please block my card", silence_ms=4500)]), made)
+    ended = kinds(record, "end_of_turn")[0]
+    assert (ended.reason, ended.at_ms) == ("silence", 400 + 4500 + 400 + 500)
+    assert lines.heard() == ["please block my card"]
