@@ -314,7 +314,17 @@ REFUSALS: dict[str, tuple[dict[str, str | bytes], str]] = {
     "words that nobody can speak": (
         {"callers.toml": CALLERS.replace('voice = "en-us"', "recordings = 'ann'"), "ann/readme.txt": ""},
         "banking/freeze.toml: turns[0]: text that nobody can speak: no audio, and no caller of the language "
-        "with a voice or a recording; repairs and objections need a voice",
+        "with a voice or a recording; repairs, objections, afterthoughts, impatience and words of asides need a "
+        "voice",
+    ),
+    "an aside that nobody can speak": (
+        {
+            "callers.toml": CALLERS.replace('voice = "en-us"', "recordings = 'ann'"),
+            "ann/freeze.0.wav": AudioClip.silence(300, 8_000).encode("wav"),
+            "banking/freeze.toml": "asides = [{ kind = 'back_channel', text = 'mm', at_ms = 500 }]\n"
+            + SCENARIO,
+        },
+        "banking/freeze.toml: turns[0]: text that nobody can speak",
     ),
     "a caller without a voice": (
         {"callers.toml": CALLERS.replace('voice = "en-us"', "")},
@@ -332,6 +342,10 @@ REFUSALS: dict[str, tuple[dict[str, str | bytes], str]] = {
             )
         },
         "banking/freeze.toml: turns[1].cue: has a phrase of turns[0].cue, which is answered first",
+    ),
+    "an empty cue of an aside": (
+        {"banking/freeze.toml": "asides = [{ kind = 'cough', cue = [' '], at_ms = 5 }]\n" + SCENARIO},
+        "banking/freeze.toml: asides[0].cue: has an empty phrase; allowed: words",
     ),
     "an empty cue": (
         {"banking/freeze.toml": SCENARIO.replace("[[turns]]", "[[turns]]\ncue=[' ']\ntext='a'\n[[turns]]")},

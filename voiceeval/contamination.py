@@ -92,7 +92,7 @@ def check(suite: Suite, training: TrainingSet, *, fewest_words: int = 1) -> Chec
     """Compare everything a suite's callers may say with a training set.
 
     Args:
-        suite: Its turns' texts, repairs and objections are compared, and its recordings.
+        suite: Its turns' texts, afterthoughts, repairs and objections are compared, and its recordings.
         training: What they are looked for in.
         fewest_words: Texts of fewer tokens are left out altogether. With 1, every ``yes`` counts.
     """
@@ -130,6 +130,7 @@ def _spoken(suite: Suite) -> Iterator[tuple[str, str, Normalizer, Tokens]]:
 def _parts(scenario: Scenario) -> Iterator[tuple[str, str]]:
     for index, turn in enumerate(scenario.turns):
         parts = [("text", turn.text), ("objection", turn.objection)]
+        parts += [("afterthought", turn.afterthought.text)] if turn.afterthought else []
         parts += [(f"repairs[{number}]", text) for number, text in enumerate(turn.repairs)]
         yield from ((f"turns[{index}].{part}", text) for part, text in parts if text)
 

@@ -11,7 +11,7 @@ from voiceeval.toml_files import Problem, nearest, shortened
 
 def problems(scenario: Scenario) -> tuple[Problem, ...]:
     """All that is wrong with a scenario whose tools have been merged in."""
-    return (*_of_turns(scenario), *_of_tools(scenario), *_of_calls(scenario))
+    return (*_of_turns(scenario), *_of_asides(scenario), *_of_tools(scenario), *_of_calls(scenario))
 
 
 def _of_turns(scenario: Scenario) -> Iterator[Problem]:
@@ -25,6 +25,12 @@ def _of_turns(scenario: Scenario) -> Iterator[Problem]:
             earlier = first_with.setdefault(phrase.casefold().strip(), index)
             if earlier != index:
                 yield Problem(f"{key}.cue", f"has a phrase of turns[{earlier}].cue, which is answered first")
+
+
+def _of_asides(scenario: Scenario) -> Iterator[Problem]:
+    for index, aside in enumerate(scenario.asides):
+        if any(not phrase.strip() for phrase in aside.cue):
+            yield Problem(f"asides[{index}].cue", "has an empty phrase; allowed: words")
 
 
 def _of_turn(turn: CallerTurn, key: str) -> Iterator[Problem]:

@@ -113,14 +113,17 @@ class Suite:
         )
 
     def _unrecorded(self, scenario: Scenario, caller: str) -> list[int]:
-        """The turns for which a caller without a voice lacks a recording; nobody recorded repairs."""
+        """The turns for which a caller without a voice lacks a recording; nobody recorded repairs and such."""
+        unrecordable = scenario.impatience is not None or any(aside.text for aside in scenario.asides)
         return [
             index
             for index, turn in enumerate(scenario.turns)
             if turn.text
             and (
-                turn.repairs
+                unrecordable
+                or turn.repairs
                 or turn.objection
+                or turn.afterthought
                 or not any((scenario.id, owner, index) in self.recordings for owner in (caller, ""))
             )
         ]
@@ -283,7 +286,7 @@ def _require_a_speaker(suite: Suite, scenario_id: str, file: Path) -> None:
             Problem(
                 f"turns[{turn}]",
                 "text that nobody can speak: no audio, and no caller of the language with a voice "
-                "or a recording; repairs and objections need a voice",
+                "or a recording; repairs, objections, afterthoughts, impatience and words of asides need a voice",
             )
         ],
         error=ScenarioError,
