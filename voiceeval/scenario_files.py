@@ -113,7 +113,7 @@ class Suite:
         )
 
     def _unrecorded(self, scenario: Scenario, caller: str) -> list[int]:
-        """The turns for which a caller without a voice lacks a recording; nobody recorded repairs and such."""
+        """The turns for which a caller without a voice lacks a recording; repairs and such need a voice."""
         unrecordable = scenario.impatience is not None or any(aside.text for aside in scenario.asides)
         return [
             index
@@ -286,7 +286,8 @@ def _require_a_speaker(suite: Suite, scenario_id: str, file: Path) -> None:
             Problem(
                 f"turns[{turn}]",
                 "text that nobody can speak: no audio, and no caller of the language with a voice "
-                "or a recording; repairs, objections, afterthoughts, impatience and words of asides need a voice",
+                "or a recording; repairs, objections, afterthoughts, impatience and words of asides need "
+                "a voice",
             )
         ],
         error=ScenarioError,
