@@ -314,8 +314,8 @@ REFUSALS: dict[str, tuple[dict[str, str | bytes], str]] = {
     "words that nobody can speak": (
         {"callers.toml": CALLERS.replace('voice = "en-us"', "recordings = 'ann'"), "ann/readme.txt": ""},
         "banking/freeze.toml: turns[0]: text that nobody can speak: no audio, and no caller of the language "
-        "with a voice or a recording; repairs, objections, afterthoughts, impatience and words of asides need "
-        "a voice",
+        "with a voice or a recording; repairs, objections, afterthoughts, impatience and words of asides "
+        "need a voice",
     ),
     "an aside that nobody can speak": (
         {
