@@ -94,6 +94,14 @@ def test_a_question_that_comes_with_a_request_to_repeat_is_answered_if_it_is_new
     assert texts(script, asks, asks) == ["hello", "four one two nine", "it is four one two nine"]
 
 
+def test_own_words_said_again_can_be_the_recording_and_other_words_cannot() -> None:
+    again = "Could you say that again?"
+    plain = ScriptedCaller(scenario({"text": "hello"}))
+    assert [plain.first().recorded, plain.next(again).recorded] == [True, True]  # type: ignore[union-attr]
+    other = ScriptedCaller(scenario({"text": "hello", "repairs": ["hello again"]}))
+    assert [other.first().recorded, other.next(again).recorded] == [True, False]  # type: ignore[union-attr]
+
+
 def test_after_silence_there_is_nothing_to_repeat() -> None:
     script = scenario({"silence_ms": 3000}, {"text": "here i am"})
     caller = ScriptedCaller(script)

@@ -42,6 +42,8 @@ class Utterance:
     script_turn: int
     """Index in the scenario's turns."""
     wording: Wording
+    recorded: bool = False
+    """These are the turn's own ``text``, which a recording may hold, said for the first time or again."""
     silence_ms: int = 0
     """How long the caller says nothing before speaking."""
     keys: str = ""
@@ -170,6 +172,7 @@ def _say(scenario: Scenario, memory: CallerMemory, index: int, *, reply: str | N
         text=turn.text,
         script_turn=index,
         wording="text",
+        recorded=True,
         silence_ms=turn.silence_ms,
         keys=turn.keys,
         hesitation=turn.hesitation,
@@ -194,7 +197,7 @@ def _repair(scenario: Scenario, index: int, memory: CallerMemory) -> Utterance:
     words = turn.repairs[min(times, len(turn.repairs) - 1)] if turn.repairs else turn.words
     if scenario.impatience and times >= scenario.impatience.after:
         return Utterance(text=f"{scenario.impatience.words} {words}", script_turn=index, wording="impatient")
-    return Utterance(text=words, script_turn=index, wording="repair")
+    return Utterance(text=words, script_turn=index, wording="repair", recorded=words == turn.text)
 
 
 def _again(scenario: Scenario, memory: CallerMemory, words: Utterance) -> Decision:

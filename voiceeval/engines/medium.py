@@ -134,7 +134,7 @@ class AcousticMedium:
                 scenario=self._key.scenario,
                 caller=self._key.caller,
                 line=self._key.line,
-                recorded_turn=utterance.script_turn if utterance.wording == "text" else None,
+                recorded_turn=utterance.script_turn if utterance.recorded else None,
                 hesitation=utterance.hesitation,
             ),
             said,
