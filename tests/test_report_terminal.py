@@ -89,8 +89,8 @@ def test_the_whole_of_a_small_comparison() -> None:
           ✗ Word error rate regressed: 8.1 → 14.2 %, +6.1 pp worse
             6.1 pp worse (90 % interval +3.2 pp to +9.0 pp) over 6 speakers; margin
             +2pp; adjusted p 0.0013
-          lost tasks: recognition to blame, 9 of 11 failed calls would have succeeded
-          with the right words (baseline lost 3)
+          lost tasks: recognition or turn-taking to blame, 9 of 11 failed calls would
+          have succeeded with the right words (baseline lost 3)
 
         Not decided: 1 gating cell
           ? Task completion in 1 cohort: accent=caribbean × line=telephone

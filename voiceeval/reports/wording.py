@@ -201,7 +201,13 @@ def reason_with_interval(verdict: Verdict) -> str:
 
 def blamed_stage(blame: Blame) -> str:
     """The stage that lost most of a cohort's tasks, in a word or two."""
-    return {"both": "recognition and dialogue alike", "none": "no stage"}.get(blame.stage, blame.stage)
+    # The replay that tells them apart has no audio: what it mends, hearing and taking turns lost together.
+    hearing = "recognition or turn-taking"
+    return {
+        "recognition": hearing,
+        "both": f"{hearing} and dialogue alike",
+        "none": "no stage",
+    }.get(blame.stage, blame.stage)
 
 
 def blame_counts(blame: Blame) -> str:
