@@ -144,7 +144,12 @@ class Placer:
 
     def _listen(self, call: Call) -> tuple[Heard, ...]:
         reference = self.experiment.reference
-        said = {event.audio: event.text for event in call.events if isinstance(event, AgentStarted)}
+        # What goes on after it was cut off names the whole reply's audio, and the rest of its words.
+        said = {
+            event.audio: event.text
+            for event in call.events
+            if isinstance(event, AgentStarted) and not event.offset_ms
+        }
         heard = []
         for digest, text in said.items():
             floor = self.kept.speak(reference.synthesizer, text, part="reference voice")
