@@ -14,7 +14,7 @@ from voice_project import CALLS, VoiceProject
 
 from voiceeval import blessing
 from voiceeval.assembly import build
-from voiceeval.call import Arm, AsideStarted, Call, CallerStarted, CallKey, Ending, Usage
+from voiceeval.call import Arm, AsideStarted, Call, CallerStarted, CallKey, Ending, KeyPressed, Usage
 from voiceeval.cli import main
 from voiceeval.cohort import PlannedCall
 from voiceeval.config import load_config
@@ -570,6 +570,21 @@ def test_asides_during_the_greeting_and_a_silent_first_turn_say_nothing_about_ca
     assert caller_clips(spoken[1]) == ("c", "a", "b")
     silent = placed(call(1, Arm.BASELINE, "", "b"), call(1, Arm.CANDIDATE, "", "x"))
     assert unlike_callers([planned(0), planned(1)], {**placed(*spoken), **silent}) == ""
+
+
+def test_first_words_after_keys_or_right_after_a_sound_say_nothing_about_callers() -> None:
+    keyed = [call(0, arm, clip) for arm, clip in zip(Arm, ("a", "x"), strict=True)]
+    key = KeyPressed(at_ms=0, turn=0, key="1")
+    keyed = [replace(each, events=(key, *each.events)) for each in keyed]
+    assert unlike_callers([planned(0)], placed(*keyed)) == ""
+    first = CallerStarted(
+        at_ms=900, turn=1, text="hello", script_turn=0, wording="text", audio="x", audio_from_ms=650
+    )
+    shorter = replace(call(0, Arm.CANDIDATE), events=(first,))
+    whole = replace(call(0, Arm.BASELINE), events=(replace(first, audio="a", audio_from_ms=600),))
+    assert unlike_callers([planned(0)], placed(whole, shorter)) == ""
+    as_long = replace(shorter, events=(replace(first, audio_from_ms=600),))
+    assert "in 1 of 1 calls" in unlike_callers([planned(0)], placed(whole, as_long))
 
 
 def test_a_call_that_ended_before_the_caller_spoke_says_nothing_about_callers() -> None:

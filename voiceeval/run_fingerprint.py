@@ -10,7 +10,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from voiceeval import __version__
 from voiceeval.agents import UNSTATED
-from voiceeval.call import Arm, AsideStarted, Call, CallerStarted
+from voiceeval.call import Arm, AsideStarted, Call, CallerStarted, KeyPressed
 from voiceeval.cohort import PlannedCall
 from voiceeval.errors import RunFolderError
 from voiceeval.experiment import Experiment, keys
@@ -201,14 +201,16 @@ def unlike_callers(planned: Iterable[PlannedCall], calls: Mapping[str, Call]) ->
 
     Compares the caller's first turn, which nothing the agents do can change. Later turns follow the
     conversation, and so do sounds made while the agent speaks. A call that ended before the caller spoke says
-    nothing, nor does one in which the caller begins by staying silent.
+    nothing, nor does one in which the caller begins by staying silent or with keys, nor one in which less of
+    the line came before the words in one arm: a sound made just before them decides that.
     """
     compared, differing = 0, 0
     for call in planned:
-        clips = [_first_words(placed) for key in keys((call,)) if (placed := calls.get(key.id))]
-        if len(clips) == len(Arm) and all(clips):
+        placed = [found for key in keys((call,)) if (found := calls.get(key.id))]
+        first = [words for each in placed if (words := _first_words(each)) and words.audio]
+        if len(first) == len(Arm) and len({words.at_ms - words.audio_from_ms for words in first}) == 1:
             compared += 1
-            differing += clips[0] != clips[1]
+            differing += first[0].audio != first[1].audio
     if not differing:
         return ""
     return (
@@ -223,9 +225,10 @@ def caller_clips(call: Call) -> tuple[str, ...]:
     return tuple(digest for digest in sounds if digest)
 
 
-def _first_words(call: Call) -> str:
-    """The digest of the caller's first turn; empty where they say nothing in it."""
-    return next((event.audio for event in call.events if isinstance(event, CallerStarted)), "")
+def _first_words(call: Call) -> CallerStarted | None:
+    """The beginning of the caller's first turn; None where there is none, or it is keyed."""
+    first = next((event for event in call.events if isinstance(event, CallerStarted | KeyPressed)), None)
+    return first if isinstance(first, CallerStarted) else None
 
 
 def joined(sentences: tuple[str, ...]) -> str:
