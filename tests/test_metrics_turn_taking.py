@@ -115,6 +115,16 @@ def test_a_reply_that_was_nearly_over_shows_nothing_about_yielding() -> None:
     assert gap("time_to_yield", call(*events)) is Gap.NOT_APPLICABLE
 
 
+def test_speech_that_ends_with_the_call_was_not_cut_off_by_the_agent() -> None:
+    events = [*TURN, *agent(1, 3800, 6100, cut=True), *over(2, 6100, reason="hung up")]
+    barge_in = caller(2, 5000, 6000, barge_in=True)
+    assert gap("yield_rate", call(*events, *barge_in)) is Gap.NOT_APPLICABLE
+    assert gap("time_to_yield", call(*events, *barge_in)) is Gap.NOT_APPLICABLE
+    assert seen("talk_through", *events, *aside(1, 5000, 5400)) == [1]
+    longer = [*TURN, *agent(1, 3800, 8000, cut=True), *over(2, 8000, reason="hung up")]
+    assert seen("yield_rate", *longer, *barge_in) == [0]
+
+
 def test_only_a_turn_that_means_to_break_in_is_a_barge_in() -> None:
     for second in (caller(2, 5000, 6000), caller(2, 8500, 9000, barge_in=True), aside(1, 5000, 5400)):
         assert gap("yield_rate", call(*TURN, *REPLY, *second)) is Gap.NOT_APPLICABLE

@@ -21,8 +21,9 @@ class YieldRate:
     """1/1 for a barge-in at which the agent stops within 2 s, 0/1 where it speaks on.
 
     A barge-in is a turn that the caller begins, on purpose, while the agent speaks. A reply that was over
-    within these 2 s without having been cut off shows nothing, and is no observation. An agent that stops and
-    then begins again while the caller still speaks has yielded, and interrupts: that is another metric.
+    within these 2 s without having been cut off, or only because the call ended, shows nothing, and is no
+    observation. An agent that stops and then begins again while the caller still speaks has yielded, and
+    interrupts: that is another metric.
     """
 
     info = MetricInfo(
@@ -115,7 +116,7 @@ def _barge_ins(call: Call) -> Iterator[_BargeIn]:
         if not turn.barge_in or turn.kind != "spoken" or speech is None:
             continue
         ms = speech.stretch.end_ms - turn.begins_ms
-        if speech.cut or ms > CUT_MS:
+        if ms > CUT_MS or (speech.cut and not _with_the_call(speech, floor)):
             yield _BargeIn(ms, f"turn {turn.number}: {_how_it_ended(speech, ms)}")
 
 
@@ -128,13 +129,18 @@ def _speech_at(at_ms: Milliseconds, floor: Floor) -> AgentSpeech | None:
     return next((speech for speech in floor.agent if speech.stretch.holds(at_ms)), None)
 
 
+def _with_the_call(speech: AgentSpeech, floor: Floor) -> bool:
+    """Whether it ends because somebody hangs up."""
+    return floor.hung_up is not None and speech.stretch.end_ms >= floor.hung_up.at_ms
+
+
 def _talked_through(floor: Floor) -> Iterator[Observed]:
     for aside in floor.asides:
         speech = _speech_at(aside.stretch.start_ms, floor)
         if speech is None or not aside.known:
             continue
         after_ms = speech.stretch.end_ms - aside.stretch.start_ms
-        cut = speech.cut and after_ms <= CUT_MS
+        cut = speech.cut and after_ms <= CUT_MS and not _with_the_call(speech, floor)
         if cut and any(_breaks_in(turn, aside, speech) for turn in floor.turns):
             continue
         kind = aside.kind.replace("_", " ")
