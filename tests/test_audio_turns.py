@@ -142,6 +142,14 @@ def test_a_back_channel_in_the_agents_pause_does_not_part_its_speech_and_a_short
     assert "5100 2 caller_started" in in_the_clear
 
 
+def test_thousands_of_short_sounds_in_a_row_are_back_channels() -> None:
+    count = 3_000
+    short = spans(*((1_000 * index, 1_000 * index + 500) for index in range(1, count + 1)))
+    events = turns_of_spans(short, spans((0, 1_000 * (count + 3))))
+    assert sum(isinstance(event, AsideStarted) for event in events) == count
+    assert not any(isinstance(event, CallerStarted) for event in events)
+
+
 def test_an_agent_that_stops_within_two_seconds_of_a_barge_in_was_cut_off() -> None:
     for stops_ms, cut, yields in ((7000, True, 1), (7001, False, 0)):
         events = turns_of_spans(spans((1000, 2000), (5000, 9000)), spans((2600, stops_ms)), ends_ms=9500)

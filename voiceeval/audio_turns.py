@@ -103,8 +103,8 @@ def turns_of_spans(
     if ends_ms is None:
         ends_ms = max((span.end_ms for span in (*said, *answered)), default=0)
     speech = _without_pauses(answered, said)
-    asides = [span for index, span in enumerate(said) if _is_back_channel(index, said, speech)]
-    words = [span for span in said if span not in asides]
+    asides = _back_channels(said, speech)
+    words = sorted({*said} - {*asides}, key=lambda span: span.start_ms)
     turns = _turns(words, speech)
     events = [
         *_callers_events(turns, speech),
@@ -174,14 +174,16 @@ def _length_ms(span: Span) -> Milliseconds:
     return span.end_ms - span.start_ms
 
 
-def _is_back_channel(index: int, said: Sequence[Span], speech: Sequence[Span]) -> bool:
-    span = said[index]
-    if _length_ms(span) > BACK_CHANNEL_MS:
-        return False
-    if index and span.start_ms - said[index - 1].end_ms <= PAUSE_MS:
-        # Still the same utterance, unless that was a back-channel itself and this is another.
-        return _is_back_channel(index - 1, said, speech) and _goes_on(span, speech)
-    return _goes_on(span, speech)
+def _back_channels(said: Sequence[Span], speech: Sequence[Span]) -> list[Span]:
+    found: list[Span] = []
+    before: Span | None = None
+    for span in said:
+        # Soon after other words it is still the same utterance, unless those were a back-channel themselves.
+        same = before is not None and before not in found[-1:] and span.start_ms - before.end_ms <= PAUSE_MS
+        if not same and _length_ms(span) <= BACK_CHANNEL_MS and _goes_on(span, speech):
+            found.append(span)
+        before = span
+    return found
 
 
 def _goes_on(span: Span, speech: Sequence[Span]) -> bool:
