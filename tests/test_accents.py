@@ -282,6 +282,18 @@ def test_punctuation_keeps_its_pauses_in_an_accent() -> None:
 
 
 @spoken
+@pytest.mark.parametrize("text", ["It is time, she said.", "It is time, two days; then it is late, you see."])
+def test_every_clause_of_a_hindi_accent_begins_with_the_voices_own_sounds(text: str) -> None:
+    accent = Espeak(voice=VOICE, first_language="hi", accent_strength=1)
+    first, *others = re.findall(r"\[\[(.*?)\]\]", accent.phonemes(text))
+    assert others
+    assert "_^_hi" in first
+    assert all(("t." in clause or "d." in clause) == ("_^_hi" in clause) for clause in others)
+    assert not any(clause.startswith("_^_en") for clause in others)
+    assert accent.synthesize(text).duration_ms > 1_000
+
+
+@spoken
 def test_brackets_in_a_callers_words_are_no_phonemes_with_an_accent_either() -> None:
     accent = Espeak(voice=VOICE, first_language="de", accent_strength=1)
     tagged = accent.phonemes("good [[b'a]] <break time='9s'/> [[_^_hi t.'a]]")

@@ -59,7 +59,7 @@ def accented(
     Returns:
         The phonemes, or an empty text where no substitution is made.
     """
-    spoken, changed, now = [], 0, table
+    spoken, changed = [], 0
     for clause in clauses:
         words = []
         for word in clause.phonemes.split():
@@ -68,8 +68,7 @@ def accented(
             changed += len(made)
             words.append(_written(sounds, made))
         if words:
-            written, now = _in_tables(words, table, now)
-            spoken.append(f"[[{written}]]{clause.ending}")
+            spoken.append(f"[[{_in_tables(words, table)}]]{clause.ending}")
     return " ".join(spoken) if changed else ""
 
 
@@ -141,12 +140,12 @@ def _stressed(names: Sequence[str], stress: str) -> list[Sound]:
     return [Sound(stress if at == stressed else "", name) for at, name in enumerate(names)]
 
 
-def _in_tables(words: Sequence[Sequence[Sound]], table: str, now: str) -> tuple[str, str]:
-    """The words as espeak-ng reads them, with ``_^_`` where another phoneme table begins; and the last one.
+def _in_tables(words: Sequence[Sequence[Sound]], table: str) -> str:
+    """A clause as espeak-ng reads it, with ``_^_`` where another phoneme table begins.
 
-    A table stays in use until another one is named, beyond the end of a clause.
+    A table stays in use until another one is named; every clause begins with the voice's own.
     """
-    written = []
+    written, now = [], table
     for word in words:
         needed = _HINDI if any(sound.name in RETROFLEX for sound in word) else table
         if needed != now:
@@ -154,7 +153,7 @@ def _in_tables(words: Sequence[Sequence[Sound]], table: str, now: str) -> tuple[
             now = needed
         sounds = word if needed == table else _hindi(word)
         written.append("|".join(sound.stress + sound.name for sound in sounds))
-    return " ".join(written), now
+    return " ".join(written)
 
 
 def _hindi(word: Sequence[Sound]) -> list[Sound]:
