@@ -124,6 +124,29 @@ def test_resampling_keeps_a_tone_and_its_length() -> None:
     assert clip.resampled(16_000) is clip
 
 
+@pytest.mark.parametrize("subtype", ["FLOAT", "DOUBLE", "PCM_24"])
+def test_a_file_of_other_numbers_is_the_same_sound(subtype: str) -> None:
+    import soundfile
+
+    clip, buffer = tone(300, 16_000), io.BytesIO()
+    soundfile.write(buffer, clip.as_float(), 16_000, format="WAV", subtype=subtype)
+    assert AudioClip.decode(buffer.getvalue(), name="x.wav").digest() == clip.digest()
+
+
+def test_samples_beyond_full_scale_are_clipped_and_those_that_are_no_numbers_refused() -> None:
+    import soundfile
+
+    for samples in ([2.0, -2.0, 0.5], [0.1, float("nan")], [0.1, float("inf")]):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, np.array(samples), 8_000, format="WAV", subtype="FLOAT")
+        if np.isfinite(samples).all():
+            read = AudioClip.decode(buffer.getvalue(), name="x.wav")
+            assert read.samples.tolist() == [32767, -32768, 16384]
+        else:
+            with pytest.raises(AudioError, match=r"^x\.wav: holds samples that are no finite numbers"):
+                AudioClip.decode(buffer.getvalue(), name="x.wav")
+
+
 @pytest.mark.parametrize("data", [b"", b"RIFF", b"not audio at all, rather longer than a header" * 4])
 def test_what_is_no_audio_is_refused_by_name(data: bytes) -> None:
     with pytest.raises(AudioError, match=r"^x\.wav: not readable as audio .*; allowed: WAV, FLAC, Ogg"):

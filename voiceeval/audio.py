@@ -6,7 +6,8 @@ import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +51,7 @@ class AudioClip:
     @classmethod
     def from_float(cls, samples: NDArray[np.floating], rate_hz: int) -> AudioClip:
         """From floats where full scale is ±1; what lies beyond is clipped, as a converter would."""
-        scaled = np.clip(np.rint(samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
-        return cls(scaled.astype(np.int16), rate_hz)
+        return cls(_on_16_bits(samples), rate_hz)
 
     @classmethod
     def join(cls, clips: Sequence[AudioClip]) -> AudioClip:
@@ -67,19 +67,12 @@ class AudioClip:
 
         ``name`` is what the message calls the file.
         """
-        import soundfile
-
-        try:
-            samples, rate_hz = soundfile.read(io.BytesIO(data), dtype="int16", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise AudioError(
-                f"{name}: not readable as audio ({error.error_string.rstrip('.')}); allowed: WAV, FLAC, Ogg"
-            ) from None
+        samples, rate_hz = read_channels(io.BytesIO(data), name=name)
         if samples.shape[1] != 1:
             raise AudioError(f"{name}: has {samples.shape[1]} channels; a caller's recording must be mono")
         if samples.shape[0] == 0:
             raise AudioError(f"{name}: holds no samples")
-        return cls(np.ascontiguousarray(samples[:, 0]), int(rate_hz))
+        return cls(np.ascontiguousarray(samples[:, 0]), rate_hz)
 
     def encode(self, audio_format: AudioFormat) -> bytes:
         """Lossless bytes of a WAV or FLAC file."""
@@ -117,6 +110,35 @@ class AudioClip:
         import soxr
 
         return AudioClip(soxr.resample(self.samples, self.rate_hz, rate_hz, quality="HQ"), rate_hz)
+
+
+def read_channels(source: Path | BinaryIO, *, name: str) -> tuple[NDArray[np.int16], int]:
+    """Samples of shape ``(n, channels)`` of a WAV, FLAC or Ogg file, and its rate.
+
+    Raises:
+        AudioError: it cannot be read, or holds samples that are no finite numbers; ``name`` is what the
+            message calls it.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(source) as file:
+            if file.subtype not in ("FLOAT", "DOUBLE"):
+                return file.read(dtype="int16", always_2d=True), int(file.samplerate)
+            # libsndfile rounds such samples to whole numbers as they are, full scale ±1 to silence.
+            floats, rate_hz = file.read(dtype="float64", always_2d=True), int(file.samplerate)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            f"{name}: not readable as audio ({error.error_string.rstrip('.')}); allowed: WAV, FLAC, Ogg"
+        ) from None
+    if not np.isfinite(floats).all():
+        raise AudioError(f"{name}: holds samples that are no finite numbers")
+    return _on_16_bits(floats), rate_hz
+
+
+def _on_16_bits(samples: NDArray[np.floating]) -> NDArray[np.int16]:
+    scaled = np.clip(np.rint(samples * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
+    return np.asarray(scaled.astype(np.int16))
 
 
 def audible_span(clip: AudioClip) -> tuple[Milliseconds, Milliseconds]:

@@ -87,24 +87,18 @@ def _events(given: argparse.Namespace) -> tuple[Event, ...]:
 def _channels(path: Path) -> tuple[AudioClip, ...]:
     """One clip for each channel of a file."""
     import numpy as np
-    import soundfile
 
-    from voiceeval.audio import AudioClip
+    from voiceeval.audio import AudioClip, read_channels
 
     if not path.is_file():
         raise AudioError(f"{path}: no such file; allowed: WAV, FLAC or Ogg")
-    try:
-        samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(
-            f"{path}: not readable as audio ({error.error_string.rstrip('.')}); allowed: WAV, FLAC, Ogg"
-        ) from None
+    samples, rate_hz = read_channels(path, name=str(path))
     frames, count = samples.shape
     if not frames:
         raise AudioError(f"{path}: holds no samples")
     if count > 2:
         raise AudioError(f"{path}: has {count} channels; allowed: two, or one with --diarize MODEL")
-    return tuple(AudioClip(np.ascontiguousarray(samples[:, i]), int(rate_hz)) for i in range(count))
+    return tuple(AudioClip(np.ascontiguousarray(samples[:, i]), rate_hz) for i in range(count))
 
 
 def _diarized(given: argparse.Namespace, audio: AudioClip) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
