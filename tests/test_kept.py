@@ -211,6 +211,17 @@ def test_speech_out_of_order_is_nonsense(kept: KeptStages, heard: tuple[Span, ..
         kept.speech(Confused("confused"), sound)
 
 
+@pytest.mark.parametrize("end_ms", [32.5, np.int64(32)])
+def test_speech_that_is_no_whole_milliseconds_is_nonsense(kept: KeptStages, end_ms: int) -> None:
+    class Framed(Loud):
+        def speech(self, audio: AudioClip) -> tuple[Span, ...]:
+            return (Span(start_ms=0, end_ms=end_ms),)
+
+    sound = kept.speak(Beeper(), "hello", part="voice")
+    with pytest.raises(NonsenseError, match="spans of whole milliseconds"):
+        kept.speech(Framed(""), sound)
+
+
 def test_a_lead_below_nothing_leaves_out_the_beginning(kept: KeptStages) -> None:
     """A recording with more silence in front than fits on the line: the words come no later for it."""
     clean = kept.speak(Beeper(), "hello", part="voice")

@@ -160,6 +160,8 @@ class KeptStages:
             if not isinstance(heard, tuple) or not all(isinstance(span, Span) for span in heard):
                 raise NonsenseError("speech did not return a tuple of Span")
             borders = [0, *(moment for span in heard for moment in (span.start_ms, span.end_ms))]
+            if not all(isinstance(moment, int) for moment in borders):
+                raise NonsenseError("speech did not return spans of whole milliseconds")
             if borders != sorted(borders) or borders[-1] > sound.duration_ms:
                 raise NonsenseError("speech did not return spans in order and within the clip")
             return {"spans": [[span.start_ms, span.end_ms] for span in heard]}
