@@ -7,14 +7,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spoken_calls import call, called, scenario
+from rooms import DONE, agent, hold
+from spoken_calls import call, called, says, scenario
 
+from voiceeval.agents import StageLatency
 from voiceeval.call import Ending, Replay
+from voiceeval.engines.medium import GivenWords
 from voiceeval.metrics import ToolPathGivenWords, ToolPathTaken, json_values
 from voiceeval.metrics.json_values import differences, same_value
 from voiceeval.metrics.tool_alignment import align_path, closest_path, forbidden_among
+from voiceeval.protocols import Reply
 from voiceeval.scenario import Scenario, ToolCall, ToolPath
 from voiceeval.score import Gap, NotScored, Ratio, Scored
+from voiceeval.turn_taking import TurnTaking
 
 FIND = {"name": "find_card", "arguments": {"digits": "4129"}}
 BLOCK = {"name": "block_card", "arguments": {"digits": "4129", "reason": "lost"}}
@@ -155,6 +160,24 @@ def test_a_call_the_harness_failed_is_not_scored() -> None:
         score = metric.score(scenario(), call(ending=Ending.HARNESS_FAILED))
         assert isinstance(score, NotScored)
         assert score.gap is Gap.HARNESS_FAILED
+
+
+@pytest.mark.parametrize(
+    ("part", "one", "other"),
+    [
+        ("turn_taking", {"rules": TurnTaking(keys="accept")}, {"rules": TurnTaking(keys="ignore")}),
+        ("latency", {}, {"dialogue": StageLatency(base_ms=11_000)}),
+    ],
+)
+def test_a_replay_depends_on_what_changes_it(part: str, one: dict[str, Any], other: dict[str, Any]) -> None:
+    story = scenario(turns=[says("hello"), says("", keys="4129")])
+    asked = []
+    for changed in (one, other):
+        made, lines = agent(Reply(text="the number please"), DONE, **changed)
+        hold(story, made, GivenWords())
+        asked.append(lines.heard())
+    assert asked[0] != asked[1]
+    assert part in ToolPathGivenWords().info.depends_on
 
 
 def test_the_path_given_the_right_words_looks_at_the_replay_alone() -> None:

@@ -83,7 +83,8 @@ class ToolPathGivenWords:
         unit="share",
         direction=Direction.HIGHER_IS_BETTER,
         yes_no=True,
-        depends_on=("dialogue", "tools", "greeting"),
+        # Of turn-taking: keys and prompts; of latency: who waits too long says it again, also in a replay.
+        depends_on=("turn_taking", "dialogue", "tools", "greeting", "latency"),
     )
 
     def score(self, scenario: Scenario, call: Call) -> Score:
