@@ -1,7 +1,8 @@
 """One call: the caller's side, the agent's side and the line between them, on one timeline.
 
-Both can speak at once. Each side acts on what it hears and on what it is, never on what the other is about
-to do.
+Both can speak at once. The agent acts on what it hears and on what it is, never on what the caller is about
+to do. The caller follows a script: what breaks into a reply, or sounds beside it, is planned as the reply
+begins, from its words and its length, as by somebody who knows what is coming.
 """
 
 from __future__ import annotations

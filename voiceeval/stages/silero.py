@@ -1,7 +1,9 @@
 """The Silero voice activity detector as an end-pointer, and as a finder of speech.
 
 The model comes with faster-whisper's wheel. It gives a probability of speech for each frame of 32 ms and
-looks only backwards; so do the decisions made here, as those of an end-pointer in a live call.
+looks only backwards. A stretch of speech is dated from its first frame to its last: that it was long enough
+(``min_speech_ms``), and that its end was no dip, is known about 100 ms later, and nothing looks farther ahead
+than that.
 """
 
 from __future__ import annotations
