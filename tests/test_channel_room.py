@@ -117,8 +117,8 @@ def test_a_recorded_response_is_used_from_its_direct_sound_on() -> None:
 @pytest.mark.parametrize(
     ("clip", "message"),
     [
-        (AudioClip.silence(100, 16_000), "room.file: is silent"),
-        (probes.tones((500.0,), seconds=10.5), "room.file: 10500 ms long; allowed: .* up to 10000 ms"),
+        (AudioClip.silence(100, 16_000), "room.file is silent"),
+        (probes.tones((500.0,), seconds=10.5), "room.file has 10500 ms; allowed: .* up to 10000 ms"),
     ],
 )
 def test_a_recorded_response_that_is_none_is_refused(clip: AudioClip, message: str) -> None:

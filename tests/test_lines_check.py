@@ -57,6 +57,21 @@ def test_a_line_as_built_reaches_everything_it_states(line: Line) -> None:
     assert missed(line) == set()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line",
+    [
+        Line(id="soft", packets=LOSSY, noise="pink", snr_db=20, gain_db=-40),
+        Line(id="dry", packets=LOSSY, noise="pink", level_dbfs=-60),
+    ],
+    ids=lambda line: line.id,
+)
+def test_lost_packets_are_counted_where_pauses_are_digital_silence(line: Line) -> None:
+    rows = proofs(line)
+    for name in ("packets lost or late", "packets lost in a row", "losses in the record"):
+        assert rows[name].reached, rows[name]
+
+
 class NoNoise(SimulatedLine):
     def parts(self, audio: AudioClip, *, seed: int) -> Any:
         whole = super().parts(audio, seed=seed)

@@ -44,7 +44,9 @@ def ring_of(line: Line, rate_hz: int, files: Mapping[str, Path]) -> NDArray[np.f
     Raises:
         ScenarioError: It is not among the files, or cannot be used.
     """
-    return _ring(sound_of(line, NOISE_FILE, files), rate_hz, f"line {line.id!r}: {NOISE_FILE}")
+    return _ring(
+        sound_of(line, NOISE_FILE, files), rate_hz, f"line {line.id!r}: {NOISE_FILE}: {line.noise_file!r}"
+    )
 
 
 @lru_cache(maxsize=8)

@@ -66,10 +66,10 @@ def ring_of(clip: AudioClip, rate_hz: int, *, name: str) -> NDArray[np.float64]:
     fade = int(_CROSSFADE_S * rate_hz)
     if len(sound) < 2 * fade:
         raise ScenarioError(
-            f"{name}: {clip.duration_ms} ms of noise; allowed: {round(2000 * _CROSSFADE_S)} ms or more"
+            f"{name} has {clip.duration_ms} ms of noise; allowed: {round(2000 * _CROSSFADE_S)} ms or more"
         )
     if not sound.any():
-        raise ScenarioError(f"{name}: is silent; noise needs a sound")
+        raise ScenarioError(f"{name} is silent; allowed: a recording with a sound in it")
     angle = (np.arange(fade) + 0.5) / fade * np.pi / 2
     ring = sound[:-fade].copy()
     ring[:fade] = sound[:fade] * np.sin(angle) + sound[-fade:] * np.cos(angle)

@@ -63,10 +63,10 @@ def recorded(clip: AudioClip, rate_hz: int, *, name: str) -> NDArray[np.float64]
     """
     response = clip.resampled(rate_hz).as_float()
     if not response.any():
-        raise ScenarioError(f"{name}: is silent; a room's response needs a sound")
+        raise ScenarioError(f"{name} is silent; allowed: an impulse response")
     if clip.duration_ms > 10_000:
         raise ScenarioError(
-            f"{name}: {clip.duration_ms} ms long; allowed: an impulse response of up to 10000 ms"
+            f"{name} has {clip.duration_ms} ms; allowed: an impulse response of up to 10000 ms"
         )
     direct, lead = int(np.argmax(np.abs(response))), _lead(rate_hz)
     return np.asarray(np.pad(response, (lead, 0))[direct:] / abs(response[direct]))

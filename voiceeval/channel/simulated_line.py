@@ -190,7 +190,9 @@ class SimulatedLine:
         if not self.line.room.file:
             return room.simulated(self.line.room, self.rate_hz, name=self.line.id)
         clip = sound_of(self.line, ROOM_FILE, self.files)
-        return room.recorded(clip, self.rate_hz, name=f"line {self.line.id!r}: {ROOM_FILE}")
+        return room.recorded(
+            clip, self.rate_hz, name=f"line {self.line.id!r}: {ROOM_FILE}: {self.line.room.file!r}"
+        )
 
 
 def _resampled(audio: AudioClip, rate_hz: int) -> Samples:
