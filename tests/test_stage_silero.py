@@ -11,6 +11,7 @@ from spoken import spoken
 
 from voiceeval.audio import AudioClip
 from voiceeval.errors import AgentError, RegistryError
+from voiceeval.protocols import Span
 from voiceeval.stages.silero import (
     FRAME_MS,
     SHORTEST_PAUSE_MS,
@@ -121,6 +122,24 @@ def test_speech_follows_the_probabilities(
     monkeypatch.setattr("voiceeval.stages.silero.speech_probabilities", lambda _: tuple(frames))
     spans = SileroEndpointer().speech(AudioClip.silence(len(frames) * FRAME_MS, 16_000))
     assert [(span.start_ms, span.end_ms) for span in spans] == expected
+
+
+@pytest.mark.parametrize("min_speech_ms", [0, 100, 500])
+def test_speech_is_noticed_no_earlier_than_it_could_be_in_a_live_call(
+    min_speech_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who ignores short sounds pays for it with the time until long ones are noticed."""
+    frames = [0.0] * 10 + [0.9] * 40 + [0.0] * 30
+    end_pointer = SileroEndpointer(min_speech_ms=min_speech_ms)
+
+    def heard(count: int) -> tuple[Span, ...]:
+        monkeypatch.setattr("voiceeval.stages.silero.speech_probabilities", lambda _: tuple(frames[:count]))
+        return end_pointer.speech(AudioClip.silence(count * FRAME_MS, 16_000))
+
+    [whole] = heard(len(frames))
+    assert whole.end_ms == 50 * FRAME_MS
+    known_ms = next(count * FRAME_MS for count in range(len(frames)) if heard(count))
+    assert known_ms - whole.start_ms <= 100 + FRAME_MS
 
 
 def test_an_end_pointer_that_does_not_adapt_waits_as_long_as_stated() -> None:

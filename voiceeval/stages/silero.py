@@ -3,7 +3,7 @@
 The model comes with faster-whisper's wheel. It gives a probability of speech for each frame of 32 ms and
 looks only backwards. A stretch of speech is dated from its first frame to its last: that it was long enough
 (``min_speech_ms``), and that its end was no dip, is known about 100 ms later, and nothing looks farther ahead
-than that.
+than that: an end-pointer that waits longer to call it speech notices it so much later.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ FRAME_SAMPLES = 512
 FRAME_MS = 32
 SHORTEST_PAUSE_MS = 3 * FRAME_MS
 """Shorter dips of the probability are no pauses: plosives have them."""
+DATED_BACK_MS = 100
+"""Speech is noticed no more than this before it is known that it is speech."""
 HYSTERESIS = 0.15
 """Speech that has begun goes on until its probability is this much below the threshold."""
 _VERSION = 2
@@ -51,7 +53,7 @@ class SileroEndpointer:
     shortest_ms: Annotated[int, Field(ge=96, le=10_000)] = 400
     longest_ms: Annotated[int, Field(ge=96, le=10_000)] = 1_500
     min_speech_ms: Annotated[int, Field(ge=0, le=2_000)] = 100
-    """Shorter sounds are no speech: a click, a cough."""
+    """Shorter sounds are no speech: a click, a cough. Speech is noticed by as much later as it is above 100."""
 
     def __post_init__(self) -> None:
         require("faster_whisper", extra="whisper", needed_by="the endpointer 'silero'")
@@ -88,12 +90,20 @@ class SileroEndpointer:
         )
 
     def speech(self, audio: AudioClip) -> tuple[Span, ...]:
-        """The stretches with speech, to within a frame; pauses under `SHORTEST_PAUSE_MS` do not part them."""
-        return speech_spans(
+        """The stretches with speech, to within a frame; pauses under `SHORTEST_PAUSE_MS` do not part them.
+
+        Each begins where it is noticed, as in a live call: not before it is known to be long enough, less
+        `DATED_BACK_MS`.
+        """
+        heard = speech_spans(
             audio,
             threshold=self.threshold,
             min_silence_ms=SHORTEST_PAUSE_MS,
             min_speech_ms=self.min_speech_ms,
+        )
+        late_ms = max(0, self.min_speech_ms - DATED_BACK_MS)
+        return tuple(
+            Span(start_ms=min(one.start_ms + late_ms, one.end_ms), end_ms=one.end_ms) for one in heard
         )
 
     def wait_ms(self, pauses_ms: Sequence[Milliseconds]) -> Milliseconds:
