@@ -53,7 +53,7 @@ class SileroEndpointer:
     shortest_ms: Annotated[int, Field(ge=96, le=10_000)] = 400
     longest_ms: Annotated[int, Field(ge=96, le=10_000)] = 1_500
     min_speech_ms: Annotated[int, Field(ge=0, le=2_000)] = 100
-    """Shorter sounds are no speech: a click, a cough. Speech is noticed by as much later as it is above 100."""
+    """Shorter sounds are no speech: a click, a cough. Above 100, speech is noticed so much later."""
 
     def __post_init__(self) -> None:
         require("faster_whisper", extra="whisper", needed_by="the endpointer 'silero'")
