@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import doctest
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spoken_calls import call, hung_up, said, says, scenario
+from spoken_calls import call, caller, hung_up, said, says, scenario
 
-from voiceeval.call import AgentStarted, Call, Ending, Heard, Stage, StageFailed
+from voiceeval.call import AgentStarted, Call, Ending, Heard, Replay, Stage, StageFailed
 from voiceeval.metrics import EntityErrorRate, RoundTripWordErrorRate, WordErrorRate, alignment
 from voiceeval.metrics.alignment import align, distance
 from voiceeval.normalizers import normalizer_for
@@ -54,6 +55,19 @@ def test_the_published_example_is_reproduced() -> None:
 def test_errors_are_fewest_where_weighted_alignment_counts_more() -> None:
     """With 4/3/3 weights, as NIST's sclite, this pair has 7 errors; the fewest are 6."""
     assert align(tuple("acebdbb"), tuple("dffacfb")).errors == 6
+
+
+def test_an_agent_that_never_takes_a_turn_to_be_over_has_heard_nothing_of_it() -> None:
+    """Not the same as one of which nobody knows what it heard."""
+    words = caller(1, 1000, 3000, "it ends in four one two nine")
+    s = scenario(
+        turns=[says("it ends in four one two nine", entities=[{"type": "n", "text": "four one two nine"}])]
+    )
+    deaf = call(*words, hung_up(1, reason="out of patience"))
+    assert _gap(WER, s, deaf) is _gap(ENTITIES, s, deaf) is Gap.NOT_APPLICABLE
+    ours = replace(deaf, given_right_words=Replay(events=(), ending=Ending.COMPLETED, final_state={}))
+    assert _scored(WER, s, ours).observations == (Ratio(7, 7),)
+    assert _scored(ENTITIES, s, ours).observations == (Ratio(1, 1),)
 
 
 def test_an_empty_reference_makes_every_word_an_insertion_over_nothing() -> None:

@@ -88,7 +88,13 @@ def _unsaid(scenario: Scenario, call: Call) -> Iterator[Unsaid]:
 
 
 def reports_transcripts(call: Call) -> bool:
-    """Whether whoever placed the call says what the agent heard; some live agents do not tell."""
-    return call.ending is not Ending.COMPLETED or any(
-        isinstance(event, Transcribed | EndOfTurn) for event in call.events
+    """Whether whoever placed the call says what the agent heard; some live agents do not tell.
+
+    Who could hold the dialogue again on the right words knows what words it was held on: an agent that never
+    took a turn to be over has heard none.
+    """
+    return (
+        call.ending is not Ending.COMPLETED
+        or call.given_right_words is not None
+        or any(isinstance(event, Transcribed | EndOfTurn) for event in call.events)
     )
