@@ -127,6 +127,18 @@ def test_a_file_that_cannot_be_used_is_named_with_line_and_key(load: Load, lines
         load(lines)
 
 
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ("snr_db = 10", "some.toml: .*lines.0..snr_db: given 10; allowed: with a noise other"),
+        ("opus_kbps = 24", 'opus_kbps: given 24; allowed: with codec = "opus"'),
+    ],
+)
+def test_a_setting_that_would_change_nothing_is_refused(load: Load, stated: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        load(f'[[lines]]\nid = "a"\n{stated}\n')
+
+
 def test_a_file_without_sound_is_refused_when_the_line_is_made(load: Load) -> None:
     suite = load(KITCHEN.format("quiet.flac"), quiet=AudioClip.silence(3000, 16_000))
     with pytest.raises(ScenarioError, match=r"line 'kitchen': noise_file: 'quiet\.flac' is silent"):

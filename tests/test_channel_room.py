@@ -131,11 +131,11 @@ def test_a_recorded_response_that_is_none_is_refused(clip: AudioClip, message: s
     [
         (
             {"size_m": (30, 20, 10), "rt60_ms": 300},
-            r"rt60_ms: allowed: above \d+, which walls leave that swallow everything",
+            r"rt60_ms: given \d+; allowed: above \d+, which walls leave that swallow everything",
         ),
         (
             {"distance_m": 4.0},
-            "distance_m: allowed: up to 3.2, within the room",
+            "distance_m: given .*; allowed: up to 3.2, within the room",
         ),
         ({"file": "ir.wav", "rt60_ms": 300}, r"rt60_ms: a room is either recorded \(file\) or described"),
     ],

@@ -275,9 +275,15 @@ class Room(Written):
         # Sabine's formula, 0.161 V / (S a), with walls that swallow everything: V / S = 1 / (2 Σ 1/side).
         shortest = math.ceil(161 / (2 * sum(1 / side for side in self.size_m)))
         if self.rt60_ms <= shortest:
-            raise ValueError(f"rt60_ms: allowed: above {shortest}, which walls leave that swallow everything")
+            raise ValueError(
+                f"rt60_ms: given {self.rt60_ms}; allowed: above {shortest}, which walls leave that swallow "
+                "everything"
+            )
         if self.distance_m > 0.8 * max(self.size_m):
-            raise ValueError(f"distance_m: allowed: up to {0.8 * max(self.size_m):g}, within the room")
+            raise ValueError(
+                f"distance_m: given {self.distance_m:g}; allowed: up to {0.8 * max(self.size_m):g}, within "
+                "the room"
+            )
         return self
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from voiceeval.channel.line_files import named_files
 from voiceeval.errors import ScenarioError
@@ -49,6 +49,21 @@ class LinesFile(Written):
     """A file with ``[[lines]]``."""
 
     lines: Annotated[tuple[Line, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _says_nothing_in_vain(self) -> Self:
+        """A line that was meant to be noisy would be clean, and all that it states would reach the audio."""
+        for index, line in enumerate(self.lines):
+            stated = line.model_fields_set
+            if "snr_db" in stated and line.noise == "none":
+                raise ValueError(
+                    f'lines[{index}].snr_db: given {line.snr_db:g}; allowed: with a noise other than "none"'
+                )
+            if "opus_kbps" in stated and line.codec != "opus":
+                raise ValueError(
+                    f'lines[{index}].opus_kbps: given {line.opus_kbps:g}; allowed: with codec = "opus"'
+                )
+        return self
 
 
 class ToolsFile(Written):
