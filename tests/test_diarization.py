@@ -130,7 +130,9 @@ def test_without_the_package_it_is_said_how_to_install_it(
         who_spoke_when(AudioClip.silence(100, 8_000), model=str(checkpoint))
 
 
-@pytest.mark.parametrize("model", ["no/such/folder", "/no/such", "missing.bin", "", "a b/c"])
+@pytest.mark.parametrize(
+    "model", ["no/such/folder", "/no/such", "missing.bin", "", "a b/c", "models/x.bin", "a/config.yaml"]
+)
 def test_a_model_that_is_neither_there_nor_a_name_of_the_hub_is_refused_by_name(model: str) -> None:
     with pytest.raises(RegistryError, match="no such model; allowed: a checkpoint file"):
         who_spoke_when(AudioClip.silence(100, 8_000), model=model)

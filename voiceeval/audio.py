@@ -69,7 +69,7 @@ class AudioClip:
         """
         samples, rate_hz = read_channels(io.BytesIO(data), name=name)
         if samples.shape[1] != 1:
-            raise AudioError(f"{name}: has {samples.shape[1]} channels; a caller's recording must be mono")
+            raise AudioError(f"{name}: has {samples.shape[1]} channels; allowed: one")
         if samples.shape[0] == 0:
             raise AudioError(f"{name}: holds no samples")
         return cls(np.ascontiguousarray(samples[:, 0]), rate_hz)

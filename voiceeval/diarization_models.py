@@ -31,6 +31,8 @@ PIPELINE = "config.yaml"
 TOKEN_VARIABLE = "HF_TOKEN"  # noqa: S105  (the name of a variable)
 """Environment variable with the token for models of the hub that want one."""
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w.-]+)?")
+_FILES = (".bin", ".ckpt", ".pt", ".pth", ".safetensors", ".yaml", ".yml")
+"""No name of the hub ends like this: a mistyped path is not to be asked for over the network."""
 
 
 class Loaded(NamedTuple):
@@ -54,7 +56,7 @@ def load(model: str) -> Loaded:
     if model and path.exists():
         file = _file_of(path)
         return _load_local(file, file.stat().st_mtime_ns)
-    if not _HUB_NAME.fullmatch(model):
+    if not _HUB_NAME.fullmatch(model) or model.endswith(_FILES):
         raise RegistryError(
             f"{model}: no such model; allowed: a checkpoint file, a folder with {CHECKPOINT} or {PIPELINE}, "
             "or the name of a pipeline on the hub as owner/name"
