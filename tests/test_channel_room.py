@@ -126,6 +126,21 @@ def test_a_recorded_response_that_is_none_is_refused(clip: AudioClip, message: s
         room.recorded(clip, 16_000, name="room.file")
 
 
+def test_a_room_sounds_the_same_whatever_the_number_of_cores() -> None:
+    constants = pytest.importorskip("pyroomacoustics").constants
+    before, responses = constants.get("num_threads"), []
+    try:
+        for threads in (1, 2, 8):
+            constants.set("num_threads", threads)
+            room._simulated.cache_clear()
+            responses.append(room.simulated(Room(), 16_000, name="x"))
+            assert constants.get("num_threads") == threads
+    finally:
+        constants.set("num_threads", before)
+    for other in responses[1:]:
+        np.testing.assert_array_equal(responses[0], other)
+
+
 @pytest.mark.parametrize(
     ("stated", "message"),
     [

@@ -15,8 +15,11 @@ The direct sound stays where it is: speech is not late for being in a room.
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +29,8 @@ from voiceeval.errors import ScenarioError
 from voiceeval.extras import require
 from voiceeval.scenario import Room
 
+VERSION = "2"
+"""Raised when the same simulated room would sound different."""
 DIRECT_MS = 5
 """The direct sound and what cannot be told from it; echo is what comes later."""
 _LEAD_MS = 2.5
@@ -131,12 +136,24 @@ def _images(room: Room, rate_hz: int, mixing: int) -> NDArray[np.float64]:
     mouth[longest] = (size[longest] - room.distance_m) * 0.47
     box.add_source(mouth)
     box.add_microphone(mouth + away)
-    box.compute_rir()
+    with _one_thread(pyroomacoustics.constants):
+        box.compute_rir()
     filter_delay = pyroomacoustics.constants.get("frac_delay_length") // 2
     direct = filter_delay + round(room.distance_m / _SPEED_M_S * rate_hz)
     lead = _lead(rate_hz)
     whole = np.pad(np.asarray(box.rir[0][0], dtype=np.float64), (lead, lead + mixing))
     return whole[direct : direct + lead + mixing]
+
+
+@contextlib.contextmanager
+def _one_thread(constants: Any) -> Iterator[None]:
+    """Each thread adds up images of its own: with as many as there are cores, the sum would depend on them."""
+    before = constants.get("num_threads")
+    constants.set("num_threads", 1)
+    try:
+        yield
+    finally:
+        constants.set("num_threads", before)
 
 
 def _tuned(

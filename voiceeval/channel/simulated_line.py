@@ -114,6 +114,7 @@ class SimulatedLine:
                 | packages_of(self.line)
                 | ({"pyroomacoustics": installed_version("pyroomacoustics")} if simulated_room else {}),
             }
+            | ({"room": room.VERSION} if simulated_room else {})
         )
 
     def carry(self, audio: AudioClip, *, seed: int) -> Delivered:
