@@ -147,7 +147,7 @@ def _images(room: Room, rate_hz: int, mixing: int) -> NDArray[np.float64]:
 
 @contextlib.contextmanager
 def _one_thread(constants: Any) -> Iterator[None]:
-    """Each thread adds up images of its own: with as many as there are cores, the sum would depend on them."""
+    """Each thread adds up images of its own: the sum would depend on how many cores there are."""
     before = constants.get("num_threads")
     constants.set("num_threads", 1)
     try:
