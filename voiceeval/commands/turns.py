@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """The command and its arguments."""
     turns = commands.add_parser("turns", help="measure the turn-taking of a recorded call")
-    turns.add_argument("recording", type=Path, metavar="FILE", help="WAV, FLAC or Ogg with two channels")
+    turns.add_argument(
+        "recording",
+        type=Path,
+        metavar="FILE",
+        help="WAV, FLAC or Ogg with two channels, or one with --diarize",
+    )
     turns.add_argument(
         "--caller-channel", type=int, choices=(0, 1), default=0, help="the channel of the caller; default: 0"
     )
