@@ -259,6 +259,12 @@ def test_a_caller_who_repeats_because_no_reply_came_was_not_asked() -> None:
     assert seen("asked_twice", *greeting, *_told(1, reply=""), *_told(2, "repair")) == [0, 0]
 
 
+def test_a_request_to_repeat_that_was_cut_off_before_it_was_heard_is_none() -> None:
+    for heard, asked in (("sorry", 0), ("sorry i did not catch", 1)):
+        cut = agent(1, 3800, 4300, PARDON, cut=True, said=heard)
+        assert seen("caller_asked_to_repeat", *TURN, *cut) == [asked]
+
+
 def test_requests_to_repeat_are_known_in_the_scenarios_language() -> None:
     german = scenario(locale="de-DE")
     assert seen("caller_asked_to_repeat", *_told(1, reply="wie bitte"), of=german) == [1]

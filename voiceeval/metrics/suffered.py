@@ -119,7 +119,7 @@ class AskedTwice:
 class CallerAskedToRepeat:
     """1/1 for a spoken turn after which the agent asks the caller to say it again, 0/1 otherwise.
 
-    By the phrases of ``voiceeval.repair_requests`` in the scenario's language.
+    By the phrases of ``voiceeval.repair_requests`` in the scenario's language, in what was played of a reply.
     """
 
     info = MetricInfo(
@@ -139,7 +139,7 @@ class CallerAskedToRepeat:
         if not _has_words(floor):
             return score_of(call, not_applicable(_NO_WORDS), nothing="")
         phrases = repair_requests(scenario.locale)
-        asking = {speech.turn for speech in floor.agent if asks_to_repeat(speech.text, phrases)}
+        asking = {speech.turn for speech in floor.agent if asks_to_repeat(speech.played, phrases)}
         observed = (
             Observed(
                 truth(turn.number in asking),
