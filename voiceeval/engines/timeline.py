@@ -13,8 +13,8 @@ class Planned:
 
     __slots__ = ("action",)
 
-    def __init__(self, action: Callable[[], None]) -> None:
-        self.action: Callable[[], None] | None = action
+    def __init__(self, action: Callable[[], object]) -> None:
+        self.action: Callable[[], object] | None = action
 
     def cancel(self) -> None:
         """Do not run it; without effect on one that ran."""
@@ -38,7 +38,7 @@ class Timeline:
         """The moment of the action that runs."""
         return self._now_ms
 
-    def at(self, moment_ms: Milliseconds, action: Callable[[], None]) -> Planned:
+    def at(self, moment_ms: Milliseconds, action: Callable[[], object]) -> Planned:
         """Plan an action. A moment that has passed raises ValueError: time never goes back."""
         if moment_ms < self._now_ms:
             raise ValueError(f"cannot plan for {moment_ms} ms: it is {self._now_ms} ms already")
@@ -47,7 +47,7 @@ class Timeline:
         self._planned += 1
         return planned
 
-    def after(self, delay_ms: Milliseconds, action: Callable[[], None]) -> Planned:
+    def after(self, delay_ms: Milliseconds, action: Callable[[], object]) -> Planned:
         """Plan an action ``delay_ms`` from now."""
         return self.at(self._now_ms + delay_ms, action)
 
