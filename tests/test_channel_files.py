@@ -59,6 +59,14 @@ def test_the_users_noise_is_heard_at_the_stated_ratio(load: Load) -> None:
     assert power[np.abs(hz - 700) < 30].sum() > 0.98 * power.sum()
 
 
+def test_a_recording_that_is_gone_by_the_time_it_is_heard_is_named(load: Load) -> None:
+    suite = load(KITCHEN.format("hum.flac"), hum=hum())
+    line = line_of(suite)
+    suite.line_files["kitchen"]["noise_file"].unlink()
+    with pytest.raises(ScenarioError, match=r"hum\.flac: cannot be read: No such file"):
+        line.carry(AudioClip.silence(1000, 16_000), seed=3)
+
+
 def test_the_noise_goes_on_where_the_recording_ends(load: Load) -> None:
     line = line_of(load(KITCHEN.format("hum.flac"), hum=hum(seconds=1.7, hz=701.3)))
     noise = line.carry(AudioClip.silence(9000, 16_000), seed=3).audio.as_float()

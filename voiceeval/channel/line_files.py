@@ -37,9 +37,16 @@ def sound_of(line: Line, key: str, files: Mapping[str, Path]) -> AudioClip:
 
 
 def decoded(path: Path) -> AudioClip:
-    """A recording, read once per process unless the file changes."""
-    state = path.stat()
-    return _decoded(path, state.st_mtime_ns, state.st_size)
+    """A recording, read once per process unless the file changes.
+
+    Raises:
+        ScenarioError: It cannot be read any more.
+    """
+    try:
+        state = path.stat()
+        return _decoded(path, state.st_mtime_ns, state.st_size)
+    except OSError as error:
+        raise ScenarioError(f"{path.name}: cannot be read: {error.strerror}") from error
 
 
 @lru_cache(maxsize=16)
