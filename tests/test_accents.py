@@ -23,6 +23,7 @@ from voiceeval.stages.pocketsphinx import PocketSphinx
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 SCRIPTS = FIXTURES / "lm" / "scripts.txt"
+DOMAIN = FIXTURES / "lm" / "domain.txt"
 TUNED = tomllib.loads((FIXTURES / "agents" / "tuned.toml").read_text())["recognizer"]
 HEARD = [line for line in SCRIPTS.read_text().splitlines() if 4 <= len(line.split()) <= 8][::7][:8]
 SENTENCE = "i would like to speak with a person about the very big bill that i lost this week"
@@ -199,6 +200,17 @@ def _is_known(language: str, brackets: str) -> bool:
         assert "lacks some sounds of the accent" in str(error)  # noqa: PT017
         return False
     return True
+
+
+@spoken
+@pytest.mark.parametrize("voice", ["en-us+f3", "en-gb-x-rp+m1", "en-gb-scotland+f4", "en-029"])
+def test_no_word_that_callers_say_has_a_sound_without_a_counterpart_in_hindi(voice: str) -> None:
+    words = sorted({word for line in DOMAIN.read_text().splitlines() for word in line.split()})
+    words += ["tired", "retired", "fired", "wired", "hour", "fire"]
+    strong = Espeak(voice=voice, first_language="hi", accent_strength=1)
+    for start in range(0, len(words), 8):
+        # A voice that lacks a sound refuses to speak.
+        assert strong.synthesize(" ".join(words[start : start + 8])).duration_ms > 500
 
 
 @spoken

@@ -221,6 +221,7 @@ IN_HINDI: Mapping[str, str] = {
     "i@3": "I *",
     "U@": "U *",
     "aI@": "aI @",
+    "aI3": "aI *",
     "aI2": "aI",
     "aU@": "aU @",
     "r": "*",
