@@ -116,6 +116,17 @@ def test_a_vanished_cohort(voice_project: VoiceProject) -> None:
     assert_not_green(voice_project, result)
 
 
+def test_a_suite_says_itself_which_cohorts_must_be_there(voice_project: VoiceProject) -> None:
+    suite = next(voice_project.path.rglob("suite.toml"))
+    own = 'expect = { accent = ["low", "high", "lost"] }\n'
+    suite.write_text(own + suite.read_text(encoding="utf-8"), encoding="utf-8")
+    with_setting(voice_project, 'expect = { accent = ["low", "high", "gone"] }')
+    result = voice_project.run("--voice-run", "run")
+    assert verdicts(voice_project)["wer[accent=lost]"]["outcome"] == "invalid"
+    assert "wer[accent=gone]" not in verdicts(voice_project)
+    assert_not_green(voice_project, result)
+
+
 def test_a_value_that_vanished_is_missed_although_nothing_is_sliced_by_it(
     voice_project: VoiceProject,
 ) -> None:

@@ -150,7 +150,7 @@ REFUSALS: dict[str, tuple[dict[str, str | bytes], str]] = {
     "an unknown key of the suite": (
         {"suite.toml": SUITE + "matrx = 'full'\n"},
         "suite.toml: matrx: unknown key. Did you mean 'matrix'? "
-        "Allowed: callers, lines, matrix, name, scenarios, scenarios_per_caller",
+        "Allowed: callers, expect, lines, matrix, name, scenarios, scenarios_per_caller",
     ),
     "a missing key": (
         {"banking/freeze.toml": SCENARIO.replace('goal = "Freeze a card."', "")},

@@ -78,6 +78,9 @@ def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) ->
         sys.path.insert(0, str(config.folder))
     settings = config.settings
     suite = load_suite(config.suite)
+    if suite.expect is not None:
+        settings = settings.model_copy(update={"expect": suite.expect})
+        config = replace(config, settings=settings)
     metrics = score_with(settings.metrics)
     infos = [metric.info for metric in metrics]
     repeated = repeat_metrics(settings.trials, settings.pass_k, scored={info.name for info in infos})

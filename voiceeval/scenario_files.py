@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from voiceeval.channel.line_files import named_files
 from voiceeval.errors import ScenarioError
-from voiceeval.scenario import Caller, Id, Line, Scenario, Tool, Written, content_digest
+from voiceeval.scenario import Caller, Id, Line, Scenario, TagValue, Tool, Written, content_digest
 from voiceeval.scenario_checks import problems
 from voiceeval.scenario_recordings import RecordingKey, inside, recordings, sound_digest
 from voiceeval.toml_files import Problem, read_model, read_toml, refusal, shortened, validated
@@ -37,6 +37,8 @@ class SuiteFile(Written):
     """``full``: every caller speaks every scenario on every line. ``block``: a balanced part of that."""
     scenarios_per_caller: Annotated[int, Field(ge=1)] = 1
     """In a block matrix, how many scenarios each caller speaks on each line."""
+    expect: Mapping[Id, Annotated[tuple[TagValue, ...], Field(min_length=1)]] | None = None
+    """Values that tags must have in a run of this suite, in place of those that the settings expect."""
 
 
 class CallersFile(Written):
@@ -91,6 +93,8 @@ class Suite:
     """By line and key (``noise_file``, ``room.file``): the recordings that lines name."""
     line_file_digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Digest of each one's sound."""
+    expect: Mapping[str, tuple[str, ...]] | None = None
+    """By tag: values that must occur; None where the project's settings say."""
 
     @property
     def scenario_digests(self) -> Mapping[str, str]:
@@ -201,6 +205,7 @@ def load_suite(path: Path) -> Suite:
         recording_digests={key: digest for key, (_, digest) in found.items()},
         matrix=written.matrix,
         scenarios_per_caller=written.scenarios_per_caller,
+        expect=written.expect,
         line_files={name: {key: path for key, (path, _) in named.items()} for name, named in sounds.items()},
         line_file_digests={
             name: {key: digest for key, (_, digest) in named.items()} for name, named in sounds.items()
