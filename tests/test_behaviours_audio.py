@@ -158,9 +158,7 @@ TABLE = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("case", "right", "wrong"), TABLE, ids=["barge_in", "back_channel", "too_short"]
-)
+@pytest.mark.parametrize(("case", "right", "wrong"), TABLE, ids=["barge_in", "back_channel", "too_short"])
 def test_the_wrong_policy_fails_the_voices_whom_it_harms(
     studio: Studio, case: Case, right: Ear, wrong: Ear
 ) -> None:
