@@ -65,7 +65,12 @@ class CallKey:
         parts = [str(suite_seed), self.scenario, self.caller, self.line, str(self.trial)]
         if independent_arms:
             parts.append(self.arm)
-        return int.from_bytes(hashlib.sha256("\x1f".join(parts).encode()).digest()[:8])
+        return stable_seed("\x1f".join(parts))
+
+
+def stable_seed(purpose: str) -> int:
+    """A seed of 64 bits that is the same for the same text, on every machine and in every process."""
+    return int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

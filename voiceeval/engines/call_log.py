@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
-from voiceeval.call import Event
+from voiceeval.call import Event, stable_seed
 
 
 class CallLog:
@@ -24,5 +22,4 @@ class CallLog:
 
     def draws(self, purpose: str, turn: int) -> np.random.Generator:
         """Chance for one purpose in one turn: the same for both arms, whatever else they did before."""
-        content = f"{self._seed}:{turn}:{purpose}".encode()
-        return np.random.default_rng(int.from_bytes(hashlib.sha256(content).digest()[:8]))
+        return np.random.default_rng(stable_seed(f"{self._seed}:{turn}:{purpose}"))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from voiceeval.agents import Agent
 from voiceeval.audio import Milliseconds
-from voiceeval.call import CallKey, Damage, Stage
+from voiceeval.call import CallKey, Damage, Stage, stable_seed
 from voiceeval.engines.caller import Utterance
 from voiceeval.errors import HarnessError, VoiceEvalError, describe
 from voiceeval.kept import KeptStages, NonsenseError, Piece, Sound
@@ -160,12 +159,12 @@ class AcousticMedium:
 
     def bed(self) -> tuple[LineSound, Milliseconds]:
         """One of `BEDS` stretches of the line's noise, from a point that differs from call to call."""
-        at = _stable(f"{self._seed}:bed")
+        at = stable_seed(f"{self._seed}:bed")
         number, from_ms = at % BEDS, at // BEDS % BED_MS
         nothing = self._kept.silence(0, SILENT_RATE_HZ)
         with _trouble_of_ours():
             carried = self._kept.carry(
-                self._line, nothing, lead_ms=BED_MS, tail_ms=0, seed=_stable(f"bed:{number}")
+                self._line, nothing, lead_ms=BED_MS, tail_ms=0, seed=stable_seed(f"bed:{number}")
             )
         heard = self._kept.speech(self._agent.endpointer, carried.sound)
         bed = LineSound(
@@ -202,7 +201,7 @@ class AcousticMedium:
         )
 
     def _carried(
-        self, line: Channel, render: _Render, said: str, *, text: str, lead_ms: Milliseconds
+        self, line: Channel, render: Callable[[], Sound], said: str, *, text: str, lead_ms: Milliseconds
     ) -> LineSound:
         with _trouble_of_ours():
             clean = render()
@@ -210,7 +209,7 @@ class AcousticMedium:
             # is left out.
             before_ms = lead_ms - clean.first_ms
             carried = self._kept.carry(
-                line, clean, lead_ms=before_ms, tail_ms=TAIL_MS, seed=_stable(f"{self._seed}:{said}")
+                line, clean, lead_ms=before_ms, tail_ms=TAIL_MS, seed=stable_seed(f"{self._seed}:{said}")
             )
         return LineSound(
             digest=carried.sound.digest,
@@ -233,14 +232,6 @@ def _trouble_of_ours() -> Iterator[None]:
         raise HarnessError(str(error)) from error
     except Exception as error:
         raise HarnessError(f"rendering the caller failed: {describe(error)}") from error
-
-
-class _Render(Protocol):
-    def __call__(self) -> Sound: ...
-
-
-def _stable(content: str) -> int:
-    return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8])
 
 
 WORD_MS = 400

@@ -30,9 +30,9 @@ from pydantic import Field
 
 from voiceeval.audio import AudioClip
 from voiceeval.errors import AgentError, HarnessError
+from voiceeval.extras import require
 from voiceeval.stages import accent_rules, espeak_process
 from voiceeval.stages.accents import Clause, accented
-from voiceeval.stages.extras import require
 from voiceeval.stages.fingerprints import fingerprint
 
 MAX_CHARACTERS = 5_000

@@ -17,8 +17,8 @@ from pydantic import Field
 
 from voiceeval.audio import AudioClip
 from voiceeval.errors import AgentError, HarnessError, unknown_name
+from voiceeval.extras import require
 from voiceeval.protocols import Recognition
-from voiceeval.stages.extras import require
 from voiceeval.stages.fingerprints import file_digest, fingerprint
 
 RATE_HZ = 16_000

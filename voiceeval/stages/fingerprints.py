@@ -16,8 +16,8 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from voiceeval.errors import InputError
+from voiceeval.extras import installed_version
 from voiceeval.scenario import content_digest
-from voiceeval.stages.extras import installed_version
 
 _BLOCK = 1 << 20
 

@@ -22,9 +22,9 @@ from pydantic import Field
 
 from voiceeval.audio import AudioClip
 from voiceeval.errors import AgentError, HarnessError
+from voiceeval.extras import require
 from voiceeval.protocols import Recognition
 from voiceeval.stages import language_model
-from voiceeval.stages.extras import require
 from voiceeval.stages.fingerprints import file_digest, fingerprint
 
 RATE_HZ = 16_000

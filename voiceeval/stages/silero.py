@@ -18,8 +18,8 @@ from pydantic import Field
 
 from voiceeval.audio import AudioClip, Milliseconds
 from voiceeval.errors import AgentError
+from voiceeval.extras import require
 from voiceeval.protocols import Span
-from voiceeval.stages.extras import require
 from voiceeval.stages.fingerprints import fingerprint
 
 RATE_HZ = 16_000
