@@ -4,7 +4,11 @@ from importlib import import_module
 from textwrap import dedent
 
 import pytest
+from browser_pages import _browser, chromium
+from heard_run import heard_report
 from voice_project import CALLERS_PER_ACCENT, KEPT_LOADED, SCENARIO, TOY_AGENT, VoiceProject
+
+__all__ = ["_browser", "chromium", "heard_report"]
 
 
 @pytest.fixture(scope="session")
