@@ -17,7 +17,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     # What several verbs stand on: content on disk, the clock, reading TOML, text.
     ("content_files", "stopwatch", "toml_files", "options", "spoken_numbers", "repair_requests", "extras"),
     ("normalizers", "result_store", "run_folder", "registry", "statistics", "channel", "scenario_checks"),
-    ("look_ledger", "vanishing_folder", "call_audio"),
+    ("look_ledger", "vanishing_folder", "call_audio", "waveform"),
     # Verbs.
     (
         "stages",
@@ -43,12 +43,13 @@ ROWS: tuple[tuple[str, ...], ...] = (
         "outcome_mix",
         "diarization_models",
         "diarization_stitching",
+        "redaction",
     ),
     ("diarization",),
-    ("reasons", "gate", "exploration", "scenario_files", "agents", "repeats"),
+    ("reasons", "gate", "exploration", "scenario_files", "agents", "repeats", "labels", "label_agreement"),
     ("samples", "planning", "contamination", "training_manifest", "holdout_answer", "table_comparison"),
     # Orchestration.
-    ("engines", "design", "scenario_schemas", "experiment", "execution", "reports"),
+    ("engines", "design", "scenario_schemas", "experiment", "execution", "reports", "run_history"),
     ("run_fingerprint", "stored_baseline", "blessing"),
     # Entry points.
     (

@@ -1,14 +1,17 @@
 // Builds the scripts and styles of the report's pages into ../assets, which the Python package ships.
-//   npm ci && npm run build
+//   npm ci && npm run build            all of them
+//   npm run build -- call cohort       only these pages' files
 // The same sources and package-lock.json give the same bytes.
 import { build } from "esbuild";
-import { readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const out = path.join(here, "..", "assets");
 const pages = ["index", "call", "cohort", "review"];
+const wanted = process.argv.slice(2);
+const built = wanted.length ? pages.filter((page) => wanted.includes(page)) : pages;
 
 /** The packages that an output holds, by name. */
 function packagesIn(metafile) {
@@ -29,10 +32,10 @@ async function licence(name) {
   return `${name} ${facts.version} (${facts.license})\n\n${text}\n`;
 }
 
-await rm(out, { recursive: true, force: true });
+await mkdir(out, { recursive: true });
 const result = await build({
   absWorkingDir: here,
-  entryPoints: [...pages.map((page) => `src/${page}.ts`), "src/base.css"],
+  entryPoints: [...built.map((page) => `src/${page}.ts`), "src/base.css"],
   outdir: out,
   bundle: true,
   minify: true,
@@ -43,9 +46,14 @@ const result = await build({
   metafile: true,
   logLevel: "warning",
 });
+const whole = built.length === pages.length;
+if (whole) {
+  const made = new Set(Object.keys(result.metafile.outputs).map((file) => path.basename(file)));
+  for (const entry of await readdir(out)) if (!made.has(entry)) await rm(path.join(out, entry));
+}
 const licences = await Promise.all(packagesIn(result.metafile).map(licence));
 const head = "The scripts in this folder hold parts of the packages below, under their licences.\n";
-await writeFile(path.join(out, "LICENSES.txt"), [head, ...licences].join(`\n${"-".repeat(72)}\n\n`));
+if (whole) await writeFile(path.join(out, "LICENSES.txt"), [head, ...licences].join(`\n${"-".repeat(72)}\n\n`));
 for (const [file, { bytes }] of Object.entries(result.metafile.outputs)) {
   console.log(`${path.basename(file)}: ${bytes} bytes`);
 }
