@@ -32,11 +32,39 @@ def test_a_run_is_scored_again_with_another_metric_without_placing_a_call(
     voice_project.run("-k", "high")
     monkeypatch.syspath_prepend(voice_project.path)
     runs = voice_project.path / ".voiceeval" / "runs"
-    assert main(["report", str(runs), "--metrics", "tool_path,wer"]) == 0
-    newest = runs / (runs / "latest").read_text().strip()
-    gate = json.loads((newest / "gate.json").read_text())
+    out = voice_project.path / "other"
+    assert main(["report", str(runs), "--metrics", "tool_path,wer", "--out", str(out)]) == 0
+    gate = json.loads((out / "gate.json").read_text())
     assert {verdict["metric"]["name"] for verdict in gate["verdicts"]} == {"tool_path", "wer"}
     assert gate["partial"] is True
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_other_metrics_never_replace_what_the_run_itself_said(
+    voice_project: VoiceProject, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voice_project.run("--voice-run", "run", "-k", "high")
+    monkeypatch.syspath_prepend(voice_project.path)
+    run, out = voice_project.path / "run", voice_project.path / "out"
+    before = files_of(run)
+    assert main(["report", str(run), "--metrics", "tool_path"]) == 0
+    assert "nothing was written: these are not the run's own metrics" in capsys.readouterr().out
+    assert files_of(run) == before
+    assert main(["report", str(run), "--metrics", "tool_path", "--out", str(run)]) == 2
+    assert "which --metrics would replace; allowed: another folder" in capsys.readouterr().err
+    assert files_of(run) == before
+    assert main(["report", str(run), "--metrics", "tool_path", "--out", str(out)]) == 0
+    assert files_of(run) == before
+    # The other folder is a report by itself: what a call page plays lies in it.
+    played = {name for name in files_of(out) if name.startswith("audio/")}
+    assert played == {name for name in before if name.startswith("audio/")}
+    # The run's own metrics, named: written as without the option.
+    (run / "gate.json").unlink()
+    assert main(["report", str(run), "--metrics", "task_completion, wer"]) == 0
+    assert files_of(run) == before
 
 
 def test_a_run_of_an_agent_that_changed_since_is_not_scored_as_its_own(

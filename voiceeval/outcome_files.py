@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from voiceeval.content_files import write_whole
 from voiceeval.errors import TableError
 
 if TYPE_CHECKING:
@@ -76,16 +78,20 @@ def read_columns(path: Path) -> RawTable:
 
 
 def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    """Write columns of one length; ``None`` is an empty cell.
+    """Write columns of one length; ``None`` is an empty cell. A reader finds the whole table or none of it.
 
     Raises:
-        TableError: A name that ends in nothing known, or a folder that cannot be written to.
+        TableError: A name that ends in nothing known, a text that no UTF-8 file can hold, or a folder that
+            cannot be written to.
     """
     if not is_table(path):
         raise TableError(f"{path}: not a table; allowed: a file that ends in {', '.join(SUFFIXES)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _WRITERS[path.suffix.lower()](path, columns)
+        write_whole(path, _WRITERS[path.suffix.lower()](path, columns))
+    except UnicodeEncodeError:
+        raise TableError(
+            f"{path}: a cell holds half of a surrogate pair; allowed: text that can be saved as UTF-8"
+        ) from None
     except OSError as failure:
         raise TableError(f"{path}: cannot be written ({failure.strerror})") from None
 
@@ -207,12 +213,14 @@ def _read_parquet(path: Path) -> RawTable:
     )
 
 
-def _write_csv(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        # Numbers are written with the fewest digits that read back to the same double.
-        writer.writerows(zip(*(map(_csv_cell, cells) for cells in columns.values()), strict=True))
+def _csv_bytes(path: Path, columns: Mapping[str, Sequence[Any]]) -> bytes:
+    del path
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    # Numbers are written with the fewest digits that read back to the same double.
+    writer.writerows(zip(*(map(_csv_cell, cells) for cells in columns.values()), strict=True))
+    return text.getvalue().encode()
 
 
 def _csv_cell(value: Any) -> Any:
@@ -230,19 +238,23 @@ def _records(columns: Mapping[str, Sequence[Any]]) -> list[str]:
     ]
 
 
-def _write_json(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    path.write_text("[\n" + ",\n".join(_records(columns)) + "\n]\n", encoding="utf-8", newline="\n")
+def _json_bytes(path: Path, columns: Mapping[str, Sequence[Any]]) -> bytes:
+    del path
+    return ("[\n" + ",\n".join(_records(columns)) + "\n]\n").encode()
 
 
-def _write_json_lines(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
-    path.write_text("".join(f"{record}\n" for record in _records(columns)), encoding="utf-8", newline="\n")
+def _json_lines_bytes(path: Path, columns: Mapping[str, Sequence[Any]]) -> bytes:
+    del path
+    return "".join(f"{record}\n" for record in _records(columns)).encode()
 
 
-def _write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+def _parquet_bytes(path: Path, columns: Mapping[str, Sequence[Any]]) -> bytes:
     parquet = _parquet(path)
     import pyarrow
 
-    parquet.write_table(pyarrow.table({name: list(cells) for name, cells in columns.items()}), path)
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.table({name: list(cells) for name, cells in columns.items()}), file)
+    return file.getvalue()
 
 
 def _parquet(path: Path) -> Any:
@@ -264,10 +276,10 @@ _READERS: Mapping[str, Callable[[Path], RawTable]] = {
     ".ndjson": _read_json_lines,
     ".parquet": _read_parquet,
 }
-_WRITERS: Mapping[str, Callable[[Path, Mapping[str, Sequence[Any]]], None]] = {
-    ".csv": _write_csv,
-    ".json": _write_json,
-    ".jsonl": _write_json_lines,
-    ".ndjson": _write_json_lines,
-    ".parquet": _write_parquet,
+_WRITERS: Mapping[str, Callable[[Path, Mapping[str, Sequence[Any]]], bytes]] = {
+    ".csv": _csv_bytes,
+    ".json": _json_bytes,
+    ".jsonl": _json_lines_bytes,
+    ".ndjson": _json_lines_bytes,
+    ".parquet": _parquet_bytes,
 }

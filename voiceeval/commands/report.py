@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voiceeval.run_folder import RunFolder
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -11,6 +16,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     report = commands.add_parser("report", help="score a finished run again and write its reports")
     report.add_argument("run", type=Path, help="a run's folder, or a folder of runs for the latest of them")
     report.add_argument("--metrics", help="comma-separated names or import paths; default: the run's own")
+    report.add_argument(
+        "--out", type=Path, metavar="DIR", help="write gate.json and the reports into it; default: the run"
+    )
     report.set_defaults(command=run)
 
 
@@ -25,9 +33,14 @@ def run(given: argparse.Namespace) -> int:
     from voiceeval.run_folder import RunFolder, find_run
 
     folder = RunFolder.open(find_run(given.run))
-    names = tuple(name.strip() for name in given.metrics.split(",")) if given.metrics else ()
+    names = other_metrics(folder, given.metrics)
     experiment = restored(folder, metrics=names)
     judged, calls = judge(folder, experiment)
+    out = target(folder, given.out, own=not names)
+    if out is None:
+        terminal.render(judged.comparison, Console(highlight=False))
+        sys.stdout.write("nothing was written: these are not the run's own metrics; see --out DIR\n")
+        return 1 if judged.comparison.failed else 0
     files = render_all(
         ReportInput(
             comparison=judged.comparison,
@@ -38,7 +51,49 @@ def run(given: argparse.Namespace) -> int:
             audio_href=folder.href,
             audio=folder.audio,
         ),
-        folder.path,
+        out,
     )
     terminal.render(judged.comparison, Console(highlight=False), report_path=files.html, gate_path=files.gate)
     return 1 if judged.comparison.failed else 0
+
+
+def other_metrics(folder: RunFolder, given: str | None) -> tuple[str, ...]:
+    """The metrics to score with in place of the run's own; none where those are given in any order."""
+    from voiceeval.assembly import score_with
+    from voiceeval.config import Config
+
+    names = tuple(name.strip() for name in given.split(",")) if given else ()
+    config = Config.restored(folder.stated("config"), where=f"{folder.path}/manifest.json: config")
+    own = config.settings.metrics
+    if not own and names:
+        own = tuple(metric.info.name for metric in score_with(()))
+    return () if set(names) == {each for each in own if isinstance(each, str)} and names else names
+
+
+def target(folder: RunFolder, out: Path | None, *, own: bool) -> Path | None:
+    """Where the reports go; ``None``: nowhere.
+
+    What lies in the run's own folder tells of the run's own metrics: bots, blessing and later runs read it
+    as the run's result. Another folder is given the clips, so that it can be moved by itself.
+
+    Raises:
+        ConfigError: Other metrics were to be written over the run's own.
+    """
+    from voiceeval.content_files import FlacStore
+    from voiceeval.errors import ConfigError
+    from voiceeval.run_folder import clips
+
+    if out is None or out.resolve() == folder.path.resolve():
+        if out is not None and not own:
+            raise ConfigError(
+                f"--out {out}: holds the results of the run's own metrics, which --metrics would replace; "
+                "allowed: another folder"
+            )
+        return folder.path if own else None
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out}: a file; allowed: a folder")
+    store = FlacStore(out / "audio")
+    for call in folder.calls().values():
+        for digest in clips(call):
+            store.link_from(folder.audio, digest)
+    return out
