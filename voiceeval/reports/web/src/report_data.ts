@@ -32,9 +32,12 @@ export interface CallsData {
   results: Pair<Coded>;
   /** Gated ones first. */
   metrics: MetricColumns[];
-  /** Tools that were due against tools that were called. "" : nothing due, or nothing called. */
+  /** Tools that were due against tools that were called. `names[0]` is "": nothing due, or nothing called. */
   tools: { names: string[]; calls: Pair<[row: number, due: number, called: number, times: number][]> };
-  /** Words of the references against what was recognized. `type`: of the entity they belong to, or "". */
+  /**
+   * Words of the references against what was recognized, errors only: as many as the numerators of the word error
+   * rate. `type`: of the entity they belong to. `types[0]` and `texts[0]` are "": no entity, no word.
+   */
   words: {
     types: string[];
     texts: string[];
@@ -60,7 +63,12 @@ export interface MetricColumns {
 }
 
 export interface MetricSide {
-  /** Sums over a call's observations; a rate of many calls is the ratio of the sums of both. */
+  /**
+   * Sums over a call's observations; a rate of many calls is the ratio of the sums of both. The verdicts compare
+   * calls in pairs: a planned call with "n", "h" or "r" on either side counts on neither. With "a" on one side a share
+   * counts that side as all wrong, on the other side's denominator and with no fewer errors than it; with "a" on
+   * both, a yes/no metric counts 1/1 wrong on both. Any other metric leaves a pair with "a" out.
+   */
   numerators: number[];
   denominators: number[];
   /** One character a call: "." scored, "n" not applicable, "a" agent failed, "h" harness failed, "r" not run. */
@@ -77,7 +85,15 @@ export interface CellData {
   waived: boolean;
   reason: string;
   margin: string;
-  estimate?: { baseline: number; candidate: number; difference: number; lower: number; upper: number; worse_by: number };
+  /** `null`: unbounded. */
+  estimate?: {
+    baseline: number;
+    candidate: number;
+    difference: number;
+    lower: number | null;
+    upper: number | null;
+    worse_by: number;
+  };
 }
 
 /** The element `#call-data` of a call's page: both arms on one clock. */
