@@ -9,6 +9,7 @@
     │   ├── RegistryError     an unknown component, metric or cohort name, or a missing extra
     │   ├── RunFolderError    a run on disk that is absent, damaged or of another schema
     │   ├── TableError        a table of outcomes, or a row of it
+    │   ├── LabelError        a file of labels that people gave, or a label of it
     │   ├── ManifestError     a list of what an agent was trained on, or a line of it
     │   ├── LedgerError       a ledger of looks that is absent or was tampered with
     │   │   └── LooksSpentError   no look is left
@@ -61,6 +62,10 @@ class RunFolderError(InputError):
 
 class TableError(InputError):
     """A table of outcomes cannot be read, or a row of it is wrong."""
+
+
+class LabelError(InputError):
+    """A file of labels cannot be read, is of another run, or a label of it is wrong."""
 
 
 class ManifestError(InputError):

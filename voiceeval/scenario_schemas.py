@@ -1,4 +1,4 @@
-"""JSON Schemas of the files people write, for editors that complete and check TOML.
+"""JSON Schemas of the files people write, for editors that complete and check TOML, and of their labels.
 
 A file names its schema in its first line: ``#:schema ../docs/schema/scenario.schema.json``.
 """
@@ -10,11 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voiceeval.scenario import Scenario, Written
+from pydantic import BaseModel
+
+from voiceeval.labels import KeptLabels, LabelFile
+from voiceeval.scenario import Scenario
 from voiceeval.scenario_files import CallersFile, LinesFile, SuiteFile, ToolsFile
 
-_MODELS: Mapping[str, type[Written]] = {
+_MODELS: Mapping[str, type[BaseModel]] = {
     "callers": CallersFile,
+    "kept-labels": KeptLabels,
+    "labels": LabelFile,
     "lines": LinesFile,
     "scenario": Scenario,
     "suite": SuiteFile,
@@ -23,7 +28,7 @@ _MODELS: Mapping[str, type[Written]] = {
 
 
 def json_schemas() -> Mapping[str, dict[str, Any]]:
-    """A JSON Schema for each kind of file: callers, lines, scenario, suite, tools."""
+    """A JSON Schema for each kind of file: callers, labels, lines, scenario, suite, tools."""
     return {name: _schema(name, model) for name, model in _MODELS.items()}
 
 
@@ -38,7 +43,7 @@ def write_schemas(folder: Path) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def _schema(name: str, model: type[Written]) -> dict[str, Any]:
+def _schema(name: str, model: type[BaseModel]) -> dict[str, Any]:
     schema = model.model_json_schema()
     if name == "scenario":
         # In a file the id may be left out: it is then the file's name.
