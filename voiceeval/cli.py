@@ -14,6 +14,7 @@ from voiceeval.commands import (
     compare,
     contamination,
     export,
+    history,
     holdout,
     plan,
     report,
@@ -57,7 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"voiceeval {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (report, compare, export, plan, bless, holdout, contamination, turns, check, schema):
+    for command in (
+        *(report, compare, export, history),
+        *(plan, bless, holdout, contamination),
+        *(turns, check, schema),
+    ):
         command.add(commands)
     return parser
 

@@ -35,7 +35,7 @@ async function licence(name) {
 await mkdir(out, { recursive: true });
 const result = await build({
   absWorkingDir: here,
-  entryPoints: [...built.map((page) => `src/${page}.ts`), "src/base.css"],
+  entryPoints: [...built.map((page) => `src/${page}.ts`), "src/base.css", "src/history.css"],
   outdir: out,
   bundle: true,
   minify: true,
