@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from voiceeval.call import Arm
 from voiceeval.cohort import Cohort
 from voiceeval.content_files import write_whole
-from voiceeval.reports.wording import outcome_counts, waived_verdicts
+from voiceeval.reports.wording import HEARING, SIGNS, headline, outcome_counts, waived_verdicts
 from voiceeval.score import MetricInfo
 from voiceeval.verdict import (
     Blame,
@@ -29,21 +29,27 @@ from voiceeval.verdict import (
     Waiver,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+SCHEMA_ID = f"urn:voiceeval:schema:gate:{SCHEMA_VERSION}"
+SCHEMA_FILE = Path(__file__).with_name("gate_schema.json")
+"""The JSON Schema of the document; ``voiceeval schema`` writes it out."""
 _ABSOLUTE = re.compile(r"(?:/|[A-Za-z]:[\\/]|\\\\|~/)(?:[^/\\]*[/\\])*[^/\\]+")
 
 
 def gate_document(comparison: Comparison) -> dict[str, Any]:
     """The comparison as JSON values: no times of day, no absolute paths, no transcripts, no evidence."""
     return {
+        "$schema": SCHEMA_ID,
         "schema_version": SCHEMA_VERSION,
         "may_ship": not comparison.failed,
+        "headline": _portable(headline(comparison)),
         "policy": comparison.policy,
         "partial": comparison.partial,
         "outcomes": {str(outcome): count for outcome, count in outcome_counts(comparison).items()},
         "waived": len(waived_verdicts(comparison)),
         "faults": _portable(comparison.faults),
         "alarms": list(comparison.alarms),
+        "cohorts": _cohorts(comparison),
         "verdicts": [_verdict(verdict, comparison.policy) for verdict in comparison.verdicts],
         "blames": [_blame(blame) for blame in comparison.blames],
         "disparities": [_disparity(disparity) for disparity in comparison.disparities],
@@ -69,6 +75,26 @@ def write(comparison: Comparison, path: Path) -> Path:
 
 def _by_arm(counts: Mapping[str, int]) -> dict[str, int]:
     return {str(arm): int(counts.get(arm, 0)) for arm in Arm}
+
+
+def _cohorts(comparison: Comparison) -> list[dict[str, Any]]:
+    cells: dict[Cohort, list[Verdict]] = {}
+    for verdict in comparison.verdicts:
+        cells.setdefault(verdict.cohort, []).append(verdict)
+    return [_cohort_counts(cohort, cells[cohort], comparison.policy) for cohort in sorted(cells)]
+
+
+def _cohort_counts(cohort: Cohort, cells: Sequence[Verdict], policy: Policy) -> dict[str, Any]:
+    gating = [verdict for verdict in cells if verdict.gating]
+    return {
+        "cohort": _cohort(cohort),
+        "gating": bool(gating),
+        "pairs": max(int(verdict.counts.pairs) for verdict in cells),
+        "speakers": max(int(verdict.counts.clusters) for verdict in cells),
+        "outcomes": {str(outcome): sum(v.outcome is outcome for v in gating) for outcome in SIGNS},
+        "waived": sum(verdict.waiver is not None for verdict in gating),
+        "blocking": sum(verdict.blocks(policy) for verdict in gating),
+    }
 
 
 def _verdict(verdict: Verdict, policy: Policy) -> dict[str, Any]:
@@ -156,7 +182,7 @@ def _blame(blame: Blame) -> dict[str, Any]:
         "arm": str(blame.arm),
         "failed": int(blame.failed),
         "saved_by_right_words": int(blame.saved_by_right_words),
-        "stage": blame.stage,
+        "stage": HEARING if blame.stage == "recognition" else blame.stage,
     }
 
 

@@ -28,6 +28,10 @@ WAIVED_SIGN = "⊘"
 OWN_MARGIN = "own margin"
 """The flag of a verdict whose margin is not its metric's common one."""
 
+HEARING = "recognition or turn-taking"
+"""The stage that ``Blame`` calls recognition. The replay that tells it from dialogue has no audio: what it mends,
+hearing and taking turns lost together."""
+
 ELLIPSIS = "…"
 _MINUS = "−"
 
@@ -201,11 +205,9 @@ def reason_with_interval(verdict: Verdict) -> str:
 
 def blamed_stage(blame: Blame) -> str:
     """The stage that lost most of a cohort's tasks, in a word or two."""
-    # The replay that tells them apart has no audio: what it mends, hearing and taking turns lost together.
-    hearing = "recognition or turn-taking"
     return {
-        "recognition": hearing,
-        "both": f"{hearing} and dialogue alike",
+        "recognition": HEARING,
+        "both": f"{HEARING} and dialogue alike",
         "none": "no stage",
     }.get(blame.stage, blame.stage)
 
