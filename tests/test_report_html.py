@@ -262,7 +262,8 @@ def test_nothing_is_loaded_from_a_network_and_no_script_stands_in_a_page(tmp_pat
         tags = [tag for tag, _ in elements]
         assert not {"img", "object", "base", "style"} & set(tags)
         loaded = re.findall(r'<(?:script defer src|link rel="stylesheet" href)="([^"]+)"', page)
-        assert len(loaded) == tags.count("script") + tags.count("link")
+        data = page.count('<script type="application/json" id=')
+        assert len(loaded) + data == tags.count("script") + tags.count("link")
         assert all((tmp_path / name).parent.joinpath(href).is_file() for href in loaded)
         assert not any(
             attr.startswith("on") or attr == "style" for _, names in Page(page).elements for attr in names

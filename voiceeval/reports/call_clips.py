@@ -31,6 +31,9 @@ class PlayedClips:
         length_ms = playing.end_ms - playing.started.at_ms
         name = f"{digest}.{playing.started.offset_ms}-{playing.started.offset_ms + length_ms}.flac"
         path = self.folder / "audio" / name
+        if path.exists():
+            # Named by its content, and written whole or not at all.
+            return f"../audio/{name}"
         try:
             part = played(self.audio.get(digest), playing)
         except RunFolderError:

@@ -13,11 +13,13 @@ from voiceeval.reports.call_clips import PlayedClips
 from voiceeval.reports.call_columns import write_calls
 from voiceeval.reports.call_list import slug
 from voiceeval.reports.call_page import call_page
+from voiceeval.reports.call_tracks import call_data, in_page
 from voiceeval.reports.index_page import index_values
 from voiceeval.reports.manifest_view import arm_view
 from voiceeval.reports.page_frame import copy_assets, page_frame
 from voiceeval.reports.page_templates import page_templates
 from voiceeval.reports.report_input import ReportInput
+from voiceeval.waveform import KeptWaveforms
 
 
 class HtmlReport:
@@ -49,6 +51,7 @@ class HtmlReport:
         calls.mkdir(exist_ok=True)
         template = self._templates.get_template("call.html.j2")
         parts = PlayedClips(folder, report.audio)
+        waveforms = KeptWaveforms.read(folder.parent / "audio" / "waveforms.json")
         names = {arm: arm_view(report.comparison.manifest, arm).label for arm in Arm}
         shared = {
             "names": names,
@@ -56,8 +59,14 @@ class HtmlReport:
             **page_frame("call", root="../"),
         }
         for planned in report.planned:
-            page = template.render(page=call_page(report, planned, played_href=parts.href), **shared)
+            tracks = call_data(report, planned, labels=names, played_href=parts.href, waveforms=waveforms)
+            page = template.render(
+                page=call_page(report, planned, played_href=parts.href),
+                call_data=in_page(tracks),
+                **shared,
+            )
             _write(calls / f"{slug(planned.id)}.html", page)
+        waveforms.keep()
 
 
 def _write(path: Path, page: str) -> None:
