@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 from gate_samples import TASK, WER
 
 from voiceeval.cohort import EVERYONE, Cohort
+from voiceeval.config import load_config
 from voiceeval.errors import ConfigError
 from voiceeval.gate_settings import (
     DEFAULT_MARGINS,
@@ -18,6 +21,7 @@ from voiceeval.gate_settings import (
     expected_cohorts,
     margins,
     own_margins,
+    targets,
     waivers,
 )
 from voiceeval.settings import Settings
@@ -131,3 +135,45 @@ def test_release_settings_may_name_what_only_repeats_have() -> None:
     margins_of_repeats = {"trials": 3, "margins": {"pass_hat_3": "+5pp"}, "cohorts": [[], ["accent"]]}
     check_release(Settings(release=margins_of_repeats), [WER, done], ["accent"])
     check_release(Settings(), [WER], [])
+
+
+def test_targets_are_stated_by_duration_and_quantile() -> None:
+    written = {"time_to_first_audio": {"p95": 1500, "p50": 800}, "queue_ms": {"p99": 0.5}}
+    own_metric = replace(WER, name="queue_ms", unit="ms")
+    found = targets(Settings(targets=written), [own_metric])
+    assert found == {"queue_ms": {"p99": 0.5}, "time_to_first_audio": {"p50": 800, "p95": 1500}}
+    assert list(found["time_to_first_audio"]) == ["p50", "p95"]
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (
+            {"time_to_first_adio": {"p50": 1}},
+            r"^\[tool\.voiceeval\] targets\.time_to_first_adio: .*Did you mean",
+        ),
+        ({"wer": {"p50": 1}}, r"targets\.wer: wer is no duration; allowed: call_length_ms, "),
+        (
+            {"tools_ms": {"p50": 900, "p90": 1000, "p99": 950}},
+            r"targets\.tools_ms\.p99: given 950; allowed: at least 1000, as p90 has",
+        ),
+    ],
+)
+def test_a_target_that_nothing_can_meet_is_refused(written: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        targets(Settings(targets=written), [WER])
+
+
+@pytest.mark.parametrize("aims", [{"p50": 0}, {"p50": -1}, {"p51": 800}, {"p50": "800"}, {"p50": True}, 800])
+def test_a_target_is_a_positive_number_of_a_known_quantile(tmp_path: Path, aims: object) -> None:
+    written = f"[tool.voiceeval.targets]\ntime_to_first_audio = {_toml(aims)}\n"
+    (tmp_path / "pyproject.toml").write_text(written)
+    where = r"pyproject\.toml: \[tool\.voiceeval\]: targets\.time_to_first_audio"
+    with pytest.raises(ConfigError, match=where):
+        load_config(tmp_path, {}, from_folder=tmp_path)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }"
+    return json.dumps(value)

@@ -27,6 +27,7 @@ from voiceeval.gate_settings import (
     facts_of_the_gate,
     gate_of,
     margins,
+    targets,
     waivers,
 )
 from voiceeval.kept import KeptStages
@@ -118,6 +119,7 @@ def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) ->
             "trials": settings.trials,
             "alpha": settings.alpha,
             **facts_of_the_gate(settings, held),
+            **({"targets": aims} if (aims := targets(settings, infos)) else {}),
         },
     )
     _check_cohorts(config, experiment)
@@ -222,6 +224,7 @@ def _only(settings: Settings, metrics: tuple[str, ...]) -> Settings:
         update={
             "metrics": metrics,
             "margins": {name: text for name, text in settings.margins.items() if name in metrics},
+            "targets": {name: aims for name, aims in settings.targets.items() if name in metrics},
             "cohort_margins": tuple(each for each in settings.cohort_margins if each.metric in metrics),
             "waivers": tuple(each for each in settings.waivers if each.metric in metrics),
             "pass_k": settings.pass_k if "task_completion" in metrics else (),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 from voiceeval.cohort import Cohort
@@ -48,6 +48,33 @@ def margins(
     if not found and not settings.cohort_margins:
         raise ConfigError(f"{table}margins: none of the scored metrics has one, so that nothing could fail")
     return found
+
+
+def targets(settings: Settings, metrics: Iterable[MetricInfo]) -> dict[str, dict[str, float]]:
+    """What durations aim at, by metric and quantile; reports show it and nothing is judged by it.
+
+    Args:
+        settings: as they hold for the run.
+        metrics: those that are scored. A bundled one that this run does not score may have a target as well.
+
+    Raises:
+        ConfigError: an unknown metric, one that is no duration, or aims that contradict each other.
+    """
+    known = {name: make().info for name, make in BUNDLED.items()} | {info.name: info for info in metrics}
+    durations = sorted(name for name, info in known.items() if info.unit == "ms")
+    for name, aims in settings.targets.items():
+        key = f"{TABLE} targets.{name}"
+        if name not in known:
+            raise ConfigError(f"{key}: {unknown_name('metric', name, durations)}")
+        if known[name].unit != "ms":
+            raise ConfigError(f"{key}: {name} is no duration; allowed: {', '.join(durations)}")
+        for lower, higher in pairwise(sorted(aims)):
+            if aims[lower] > aims[higher]:
+                least = f"{aims[lower]:g}, as {lower} has"
+                raise ConfigError(f"{key}.{higher}: given {aims[higher]:g}; allowed: at least {least}")
+    return {
+        name: {str(at): aims[at] for at in sorted(aims)} for name, aims in sorted(settings.targets.items())
+    }
 
 
 def own_margins(settings: Settings) -> tuple[OwnMargin, ...]:

@@ -14,6 +14,9 @@ from voiceeval.verdict import Policy
 DEFAULT_FOLDER = ".voiceeval"
 """Beside pyproject.toml: kept results and runs, unless told otherwise."""
 TABLE = "[tool.voiceeval]"
+Quantile = Literal["p50", "p90", "p95", "p99"]
+"""Those for which a target can be stated."""
+TargetMs = Annotated[float, Field(gt=0, strict=True)]
 
 
 class Part(Written, extra="allow"):
@@ -94,6 +97,9 @@ class Settings(Written):
     ones."""
     margins: Mapping[str, str] = Field(default_factory=dict)
     """By metric: how much worse is tolerated, such as ``"+2pp"``. A metric without one is only reported."""
+    targets: Mapping[str, Mapping[Quantile, TargetMs]] = Field(default_factory=dict)
+    """By duration: aims in milliseconds for its quantiles, such as ``{ p50 = 800, p95 = 1500 }``. Reports
+    draw them beside what was observed; they never gate."""
     cohorts: tuple[tuple[Id, ...], ...] = ((), ("accent",), ("line",), ("accent", "line"))
     """Tags to slice by, in cohorts that may fail the run; ``[]`` is everyone together."""
     report_cohorts: tuple[tuple[Id, ...], ...] = (("domain",), ("call_type",))
