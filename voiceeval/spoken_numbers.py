@@ -101,16 +101,34 @@ def read_numbers(words: Sequence[str]) -> list[str | Number]:
     >>> read_numbers("room four oh two on the twenty third".split())[1:4]
     [Number(digits='4', ordinal=False), Number(digits='0', ordinal=False), Number(digits='2', ordinal=False)]
     """
-    read: list[str | Number] = []
+    return [item for place in read_places(words) for item in place.items]
+
+
+class Place(NamedTuple):
+    """Words ``start`` to ``end``, and what they are read as."""
+
+    items: tuple[str | Number, ...]
+    """One word that is no number; or numbers, of which ``double four`` has two."""
+    start: int
+    end: int
+
+
+def read_places(words: Sequence[str]) -> list[Place]:
+    """What `read_numbers` reads, with the words that each number was read from.
+
+    >>> [(place.start, place.end) for place in read_places("my double four twenty one".split())]
+    [(0, 1), (1, 3), (3, 5)]
+    """
+    read: list[Place] = []
     at = 0
     while at < len(words):
-        after_number = bool(read) and isinstance(read[-1], Number)
+        after_number = bool(read) and isinstance(read[-1].items[-1], Number)
         numbers, end = _numbers_at(words, at, after_number=after_number)
         if end == at:
-            read.append(words[at])
+            read.append(Place((words[at],), at, at + 1))
             at += 1
         else:
-            read.extend(numbers)
+            read.append(Place(tuple(numbers), at, end))
             at = end
     return read
 
