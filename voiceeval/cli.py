@@ -17,6 +17,7 @@ from voiceeval.commands import (
     history,
     holdout,
     plan,
+    plots,
     report,
     schema,
     turns,
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"voiceeval {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (
-        *(report, compare, export, history),
+        *(report, compare, export, history, plots),
         *(plan, bless, holdout, contamination),
         *(turns, check, schema),
     ):
