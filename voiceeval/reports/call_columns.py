@@ -24,7 +24,7 @@ from voiceeval.reports.word_confusions import word_columns
 SCHEMA_VERSION = 1
 
 
-def write_calls(report: ReportInput, folder: Path) -> Path:
+def write_columns(report: ReportInput, folder: Path) -> Path:
     """Write ``data/calls.js`` into the report's folder."""
     return write_data(folder / "data", "calls.js", "voiceevalCalls", calls_data(report))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from voiceeval.call import Arm, Stage
 from voiceeval.reports.call_clips import PlayedClips
-from voiceeval.reports.call_columns import write_calls
+from voiceeval.reports.call_columns import write_columns
 from voiceeval.reports.call_list import slug
 from voiceeval.reports.call_page import call_page
 from voiceeval.reports.call_tracks import call_data, in_page
@@ -35,7 +35,7 @@ class HtmlReport:
         """
         folder.mkdir(parents=True, exist_ok=True)
         copy_assets(folder)
-        write_calls(report, folder)
+        write_columns(report, folder)
         self._write_calls(report, folder)
         index = folder / "index.html"
         _write(index, self.index(report))
