@@ -1,4 +1,7 @@
-"""A Markdown summary for a CI step or a pull request: short, stable, and never above the host's limit."""
+"""A Markdown summary for a CI step: everything but the calls, stable, and never above the host's limit.
+
+The short form for a pull request is in ``comment.py``.
+"""
 
 from __future__ import annotations
 
@@ -30,30 +33,28 @@ from voiceeval.reports.wording import (
     levels,
     outcome_word,
     reason_with_interval,
+    severity,
     sign,
     tally,
     verdict_words,
 )
 from voiceeval.verdict import Comparison, Estimate, Verdict
 
-LIMIT_BYTES = 64 * 1024 - 1
-"""Everything is under 64 KiB, which CI hosts and pull request comments accept."""
+LIMIT_BYTES = 1_000_000
+"""A step's summary may have 1 MiB on GitHub; the rest is left to what else the step has to say."""
 
-_MOST_ROWS = 60
-_MOST_FAULTS = 20
+_MOST_SENTENCES = 100
 
 
 def summary(comparison: Comparison, *, limit_bytes: int = LIMIT_BYTES) -> str:
     """The whole result as Markdown of at most ``limit_bytes`` bytes; what did not fit is counted."""
     table = gating_table(comparison)
     text = Budget(limit_bytes)
-    for line in _heading(comparison):
-        text.add(line)
+    add_heading(text, comparison, limit_bytes=limit_bytes // 6)
     text.add(f"\n{escaped(tally(comparison))}\n")
-    shown = [row for place, row in enumerate(table.rows) if place < _MOST_ROWS or row.blocking(comparison)]
-    rows = [_table_row(table, row) for row in shown]
+    rows = [_table_row(table, row) for row in by_importance(table, comparison)]
     text.add_table(_table_head(table), rows, "cohort", limit_bytes=limit_bytes // 3)
-    for line in _legend(table, len(table.rows) - len(shown)):
+    for line in _legend(table):
         text.add(line)
     _add_reasons(text, table, comparison)
     for section in sections(comparison):
@@ -65,27 +66,40 @@ def summary(comparison: Comparison, *, limit_bytes: int = LIMIT_BYTES) -> str:
     return text.written()
 
 
-def _heading(comparison: Comparison) -> Iterator[str]:
+def add_heading(
+    text: Budget, comparison: Comparison, *, limit_bytes: int, most: int = _MOST_SENTENCES
+) -> None:
+    """Add the verdict, what was compared, and the faults and alarms, each in ``limit_bytes`` at most."""
     baseline, candidate = (escaped(arm_view(comparison.manifest, arm).label) for arm in Arm)
     sign = "✗" if comparison.failed else "✓"
-    yield f"## {sign} {escaped(headline(comparison))}\n"
-    yield f"{baseline} → {candidate}, policy {comparison.policy}. "
-    yield f"What differs: {escaped(changed_in_short(comparison.manifest), limit=400)}\n"
+    text.add(f"## {sign} {escaped(headline(comparison))}\n")
+    differs = escaped(changed_in_short(comparison.manifest), limit=400)
+    text.add(f"{baseline} → {candidate}, policy {comparison.policy}. What differs: {differs}\n")
     if comparison.partial:
-        yield "**Partial:** only a selection of the suite was judged; this run cannot be blessed.\n"
-    for fault in comparison.faults[:_MOST_FAULTS]:
-        yield f"- **✗ Fault: {escaped(fault, limit=400)}**"
-    if len(comparison.faults) > _MOST_FAULTS:
-        yield f"- and {counted(len(comparison.faults) - _MOST_FAULTS, 'more fault')}"
-    shown = comparison.alarms[:20]
-    for alarm in shown:
-        yield f"- **Alarm: {escaped(alarm, limit=400)}**"
-    if len(comparison.alarms) > len(shown):
-        yield f"- and {counted(len(comparison.alarms) - len(shown), 'more alarm')}"
+        text.add("**Partial:** only a selection of the suite was judged; this run cannot be blessed.\n")
+    for word, sentences in (("✗ Fault", comparison.faults), ("Alarm", comparison.alarms)):
+        told = [f"- **{word}: {escaped(sentence, limit=400)}**" for sentence in sentences[:most]]
+        noun = word.split()[-1].lower()
+        text.add_all(told, noun, limit_bytes=limit_bytes)
+        if len(sentences) > most:
+            text.add(f"- and {counted(len(sentences) - most, f'more {noun}')}")
+
+
+def by_importance(table: CohortTable, comparison: Comparison) -> list[CohortRow]:
+    """Everyone, then what blocks, then the rest from worst to best; by name among equals.
+
+    A number that moved a little moves no row: of two runs, a comparison shows what really changed.
+    """
+
+    def place(row: CohortRow) -> tuple[bool, bool, float, int, str]:
+        blocking = len(row.blocking(comparison))
+        return row.cohort != EVERYONE, not blocking, severity(row.worst), -blocking, row.cohort.name
+
+    return sorted(table.rows, key=place)
 
 
 def _blocking(table: CohortTable, comparison: Comparison) -> Iterator[str]:
-    for row in table.rows:
+    for row in by_importance(table, comparison):
         for verdict in row.blocking(comparison):
             name, title = escaped(row.cohort.name), escaped(verdict.metric.title)
             told = (
@@ -114,15 +128,13 @@ def _waived(verdict: Verdict) -> str:
     return f"- **{verdict_told}: {name}, {title}**: {escaped(change(verdict), limit=400)}. {who}"
 
 
-def _legend(table: CohortTable, hidden: int) -> Iterator[str]:
+def _legend(table: CohortTable) -> Iterator[str]:
     if not table.rows:
         return
     told = [escaped(outcome_word(outcome)) for outcome in SIGNS]
     if any(row.waived for row in table.rows):
         told.append(f"{WAIVED_SIGN} regressed, waived")
     yield " · ".join(told) + "\n"
-    if hidden:
-        yield f"{counted(hidden, 'more cohort')} without a blocking verdict: see the report.\n"
 
 
 def _table_head(table: CohortTable) -> list[str]:

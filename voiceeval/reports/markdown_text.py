@@ -25,9 +25,13 @@ def escaped(text: str, *, limit: int = 200) -> str:
 
 
 class Budget:
-    """Collects text up to a number of bytes, and keeps room to say what was left out."""
+    """Collects text up to a number of bytes, and keeps room to say what was left out.
+
+    UTF-8 takes a byte or more for every character, so that a limit of bytes is one of characters too.
+    """
 
     _RESERVE = 700
+    _CLOSING = "\n</details>\n"
 
     def __init__(self, limit_bytes: int) -> None:
         self._left = limit_bytes - self._RESERVE
@@ -43,12 +47,36 @@ class Budget:
         self._parts.append(line)
         return True
 
-    def add_all(self, entries: Sequence[str], singular: str, plural: str = "") -> None:
-        """Add entries in order while they fit; the rest is counted."""
+    def add_all(
+        self, entries: Sequence[str], singular: str, plural: str = "", *, limit_bytes: int = 0
+    ) -> None:
+        """Add entries in order while they fit, into ``limit_bytes`` at most where that is given.
+
+        The rest is counted.
+        """
+        kept = max(self._left - limit_bytes, 0) if limit_bytes else 0
+        self._left -= kept
         for index, entry in enumerate(entries):
             if not self.add(entry):
                 self._omitted.append(counted(len(entries) - index, singular, plural))
-                return
+                break
+        self._left += kept
+
+    def open_details(self, title: str) -> bool:
+        """Begin what is folded away; whether it fits. Where it does, `close_details` must follow."""
+        opening = f"\n<details>\n<summary>{title}</summary>\n"
+        needed = len(self._CLOSING.encode()) + 1
+        if needed > self._left:
+            return False
+        self._left -= needed
+        if self.add(opening):
+            return True
+        self._left += needed
+        return False
+
+    def close_details(self) -> None:
+        """End what was begun with `open_details`."""
+        self._parts.append(self._CLOSING)
 
     def add_section(self, title: str, told: str = "") -> None:
         """Add a section's title and a paragraph under it; one that does not fit is named at the end."""
@@ -74,9 +102,11 @@ class Budget:
     def written(self) -> str:
         """Everything that fitted, and how much did not."""
         if self._omitted:
-            self._parts.append(
-                f"\n**Shortened:** {', '.join(self._omitted)} did not fit here; see the report."
-            )
+            told = f"\n**Shortened:** {', '.join(self._omitted)} did not fit here; see the report."
+            if len(told.encode()) + 1 > self._RESERVE:
+                parts = counted(len(self._omitted), "part")
+                told = f"\n**Shortened:** {parts} did not fit here; see the report."
+            self._parts.append(told)
         return "\n".join(self._parts).rstrip("\n") + "\n"
 
 

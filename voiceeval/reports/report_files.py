@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from voiceeval.content_files import write_whole
 from voiceeval.reports import gate_json
+from voiceeval.reports.comment import comment
 from voiceeval.reports.html import HtmlReport
 from voiceeval.reports.markdown import summary
 from voiceeval.reports.report_input import ReportInput
@@ -18,15 +20,18 @@ class ReportFiles:
     html: Path
     """The file to open first."""
     markdown: Path
+    """The summary of a CI step."""
+    comment: Path
+    """The comment on a pull request."""
     gate: Path
 
 
 def render_all(report: ReportInput, run_folder: Path) -> ReportFiles:
-    """Write ``report/index.html``, ``report/summary.md`` and ``gate.json`` into a run folder."""
+    """Write ``gate.json`` and the folder ``report`` into a run folder."""
     folder = run_folder / "report"
     # The verdicts first: a report that cannot be drawn must not take them away.
     gate = gate_json.write(report.comparison, run_folder / "gate.json")
-    folder.mkdir(parents=True, exist_ok=True)
-    markdown = folder / "summary.md"
-    markdown.write_text(summary(report.comparison), encoding="utf-8", newline="\n")
-    return ReportFiles(html=HtmlReport().write(report, folder), markdown=markdown, gate=gate)
+    markdown, note = folder / "summary.md", folder / "comment.md"
+    write_whole(markdown, summary(report.comparison).encode())
+    write_whole(note, comment(report.comparison).encode())
+    return ReportFiles(html=HtmlReport().write(report, folder), markdown=markdown, comment=note, gate=gate)

@@ -29,8 +29,8 @@ OWN_MARGIN = "own margin"
 """The flag of a verdict whose margin is not its metric's common one."""
 
 HEARING = "recognition or turn-taking"
-"""The stage that ``Blame`` calls recognition. The replay that tells it from dialogue has no audio: what it mends,
-hearing and taking turns lost together."""
+"""The stage that ``Blame`` calls recognition. The replay that tells it from dialogue has no audio: what it
+mends, hearing and taking turns lost together."""
 
 ELLIPSIS = "…"
 _MINUS = "−"
