@@ -14,11 +14,13 @@ from voiceeval.reports.call_columns import write_columns
 from voiceeval.reports.call_list import slug
 from voiceeval.reports.call_page import call_page
 from voiceeval.reports.call_tracks import call_data, in_page
+from voiceeval.reports.data_files import write_data
 from voiceeval.reports.index_page import index_values
 from voiceeval.reports.manifest_view import arm_view
 from voiceeval.reports.page_frame import copy_assets, page_frame
 from voiceeval.reports.page_templates import page_templates
 from voiceeval.reports.report_input import ReportInput
+from voiceeval.reports.review_page import review_data, review_values
 from voiceeval.waveform import KeptWaveforms
 
 
@@ -37,6 +39,7 @@ class HtmlReport:
         copy_assets(folder)
         write_columns(report, folder)
         self._write_calls(report, folder)
+        self._write_review(report, folder)
         index = folder / "index.html"
         _write(index, self.index(report))
         return index
@@ -67,6 +70,13 @@ class HtmlReport:
             )
             _write(calls / f"{slug(planned.id)}.html", page)
         waveforms.keep()
+
+    def _write_review(self, report: ReportInput, folder: Path) -> None:
+        write_data(folder / "data", "review.js", "voiceevalReview", review_data(report))
+        template = self._templates.get_template("review.html.j2")
+        frame = page_frame("review")
+        frame["scripts"] = ["data/review.js", *frame["scripts"]]
+        _write(folder / "review.html", template.render(**review_values(report), **frame))
 
 
 def _write(path: Path, page: str) -> None:
