@@ -14,6 +14,8 @@ from voiceeval.reports.call_columns import write_columns
 from voiceeval.reports.call_list import slug
 from voiceeval.reports.call_page import call_page
 from voiceeval.reports.call_tracks import call_data, in_page
+from voiceeval.reports.cohort_page import PAGE as COHORT_PAGE
+from voiceeval.reports.cohort_page import cohort_values
 from voiceeval.reports.data_files import write_data
 from voiceeval.reports.index_page import index_values
 from voiceeval.reports.manifest_view import arm_view
@@ -40,6 +42,8 @@ class HtmlReport:
         write_columns(report, folder)
         self._write_calls(report, folder)
         self._write_review(report, folder)
+        cohort = self._templates.get_template("cohort.html.j2")
+        _write(folder / COHORT_PAGE, cohort.render(**cohort_values(report)))
         index = folder / "index.html"
         _write(index, self.index(report))
         return index
