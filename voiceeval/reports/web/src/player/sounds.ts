@@ -1,0 +1,205 @@
+// Plays the clips of both arms at their moments. The arm that is not listened to plays too, muted: a switch is
+// instant and stays at the moment. A clip is fetched when play was pressed and its moment is near, not before.
+import type { ClipData } from "../report_data";
+import type { Arm, Arms } from "./arms";
+import type { Transport } from "./transport";
+
+/** How long before its moment a clip is fetched, and how long after it is let go, in seconds. */
+const AHEAD = 4;
+const BEHIND = 12;
+/** A clip that is further from the clock than this is put right. */
+const DRIFT = 0.06;
+const BETWEEN_SEEKS_MS = 250;
+/** What a clip may be early, so that it does not begin late by a whole tick. */
+const EARLY = 0.012;
+/** From asking for sound until there is some, roughly. */
+const LEAD = 0.02;
+const PATIENCE_MS = 6000;
+
+export interface Track {
+  arm: Arm;
+  name: "caller" | "agent";
+  muted: boolean;
+  solo: boolean;
+}
+
+interface Sound {
+  clip: ClipData;
+  track: Track;
+  from: number;
+  until: number;
+  element: HTMLAudioElement | undefined;
+  sought: number;
+  waitsSince: number;
+  gone: boolean;
+}
+
+export class Sounds {
+  readonly tracks: Track[] = [];
+  #sounds: Sound[] = [];
+  #heard: Arm;
+
+  /**
+   * @param place where the audio elements are put; it shows nothing.
+   * @param lost called when a clip cannot be played.
+   * @param refused called when the browser wants a click before it plays anything.
+   */
+  constructor(
+    private readonly transport: Transport,
+    arms: Arms,
+    heard: Arm,
+    private readonly place: HTMLElement,
+    private readonly lost: () => void,
+    private readonly refused: () => void,
+  ) {
+    this.#heard = heard;
+    for (const { arm, data } of arms) {
+      for (const name of ["caller", "agent"] as const) {
+        const track: Track = { arm, name, muted: false, solo: false };
+        this.tracks.push(track);
+        for (const clip of data.clips) {
+          if (clip.track !== name || !clip.src || clip.length_ms <= 0) continue;
+          const from = clip.at_ms / 1000;
+          this.#sounds.push({
+            clip, track, from, until: from + clip.length_ms / 1000,
+            element: undefined, sought: 0, waitsSince: 0, gone: false,
+          });
+        }
+      }
+    }
+    transport.addEventListener("seeking", () => {
+      for (const sound of this.#sounds) sound.sought = 0;
+    });
+    for (const name of ["tick", "play", "pause", "seeked", "waiting", "playing"]) {
+      transport.addEventListener(name, () => this.#follow());
+    }
+    for (const name of ["volumechange", "ratechange"]) transport.addEventListener(name, () => this.mix());
+  }
+
+  get any(): boolean {
+    return this.#sounds.length > 0;
+  }
+
+  get heard(): Arm {
+    return this.#heard;
+  }
+
+  set heard(arm: Arm) {
+    this.#heard = arm;
+    this.mix();
+  }
+
+  /** Who is audible, how loud and how fast. */
+  mix(): void {
+    for (const { element, track } of this.#sounds) {
+      if (!element) continue;
+      element.muted = !this.#audible(track);
+      element.volume = this.transport.volume;
+      element.playbackRate = this.transport.playbackRate;
+    }
+  }
+
+  #audible(track: Track): boolean {
+    if (track.arm !== this.#heard || this.transport.muted) return false;
+    const alone = this.tracks.some((other) => other.arm === track.arm && other.solo);
+    return alone ? track.solo : !track.muted;
+  }
+
+  /** Bring every clip to where the clock is. */
+  #follow(): void {
+    const { transport } = this;
+    const now = transport.currentTime;
+    if (transport.paused) {
+      for (const { element } of this.#sounds) element?.pause();
+      return;
+    }
+    const due: Sound[] = [];
+    for (const sound of this.#sounds) {
+      const { from, until } = sound;
+      if (!sound.gone && from - AHEAD * transport.playbackRate <= now && now < until) this.#fetch(sound);
+      else if (now > until + BEHIND || now < from - BEHIND) this.#release(sound);
+      if (sound.element && from - EARLY <= now && now < until) due.push(sound);
+      else sound.element?.pause();
+    }
+    transport.hold(due.some((sound) => this.#isAwaited(sound)));
+    for (const sound of due) this.#align(sound, now);
+  }
+
+  /** Whether the clock has to wait for a clip: only for one that is to be heard, and not forever. */
+  #isAwaited(sound: Sound): boolean {
+    const { element, track } = sound;
+    if (track.arm !== this.#heard || !element || element.ended) return false;
+    if (element.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA || this.#isAtItsEnd(sound)) {
+      sound.waitsSince = 0;
+      return false;
+    }
+    sound.waitsSince ||= performance.now();
+    if (performance.now() - sound.waitsSince < PATIENCE_MS) return true;
+    this.#lose(sound);
+    return false;
+  }
+
+  /** Near its end a clip has no future data, and needs none. */
+  #isAtItsEnd({ element }: Sound): boolean {
+    return !!element && element.duration > 0 && element.currentTime > element.duration - 0.1;
+  }
+
+  #align(sound: Sound, now: number): void {
+    const { element, from } = sound;
+    if (!element || sound.gone) return;
+    if (this.transport.held) return element.pause();
+    const place = Math.max(0, now - from);
+    // A file may be a few samples shorter than its clip was said to be.
+    if (element.duration > 0 && place >= element.duration) return element.pause();
+    const starts = element.paused;
+    const drift = element.currentTime - place;
+    const tolerated = starts ? LEAD : DRIFT;
+    if (Math.abs(drift) > tolerated && performance.now() - sound.sought > BETWEEN_SEEKS_MS && !element.seeking) {
+      sound.sought = performance.now();
+      element.currentTime = place + LEAD * this.transport.playbackRate;
+    }
+    if (starts) element.play().catch((error: unknown) => this.#failed(error));
+  }
+
+  #fetch(sound: Sound): void {
+    if (sound.element) return;
+    const element = document.createElement("audio");
+    element.preload = "auto";
+    element.dataset["arm"] = sound.track.arm;
+    element.dataset["track"] = sound.track.name;
+    element.dataset["atMs"] = String(sound.clip.at_ms);
+    element.dataset["lengthMs"] = String(sound.clip.length_ms);
+    element.preservesPitch = true;
+    element.defaultPlaybackRate = this.transport.playbackRate;
+    element.addEventListener("error", () => {
+      if (sound.element === element) this.#lose(sound);
+    });
+    element.src = sound.clip.src;
+    sound.element = element;
+    sound.sought = 0;
+    this.place.append(element);
+    this.mix();
+  }
+
+  #release(sound: Sound): void {
+    const { element } = sound;
+    if (!element) return;
+    sound.element = undefined;
+    element.pause();
+    element.removeAttribute("src");
+    element.remove();
+  }
+
+  #lose(sound: Sound): void {
+    sound.gone = true;
+    this.#release(sound);
+    this.lost();
+  }
+
+  #failed(error: unknown): void {
+    // To be paused again before it began is no failure; a file that cannot be read sends an event of its own.
+    if (!(error instanceof DOMException) || error.name !== "NotAllowedError") return;
+    this.transport.pause();
+    this.refused();
+  }
+}
