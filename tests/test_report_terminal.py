@@ -73,16 +73,18 @@ def test_the_whole_of_a_small_comparison() -> None:
          MAY NOT SHIP: 1 cohort regressed   (policy: pr)
         alarm: overall improved, accent=caribbean × line=telephone regressed (wer)
 
-                                      Word error   Task
-                                      rate         completion
-        cohort            size        margin +2pp  margin +5pp
-        ──────────────────────────────────────────────────────
-        overall           6 speakers  ▲ −1.2 pp    ✓ +0.4 pp
-                          18 calls    8.1→6.9 %    90.3→90.7 %
+                                      Word error rate       Task completion
+        cohort            size        margin +2pp           margin +5pp
+        ────────────────────────────────────────────────────────────────────────
+        overall           6 speakers  ▲ −1.2 pp             ✓ +0.4 pp
+                          18 calls    8.1→6.9 %             90.3→90.7 %
+                                       ──●─┼  ┊               ───●┼──          ┊
 
-        accent=caribbean  6 speakers  ✗ +6.1 pp    ? −3.0 pp
-        × line=telephone  18 calls    8.1→14.2 %   90.3→87.3 %
+        accent=caribbean  6 speakers  ✗ +6.1 pp             ? −3.0 pp
+        × line=telephone  18 calls    8.1→14.2 %            90.3→87.3 %
+                                           │  ┊ ────●────         │    ───●─── ┊
         ! invalid   ✗ regressed   ? inconclusive   ✓ passed   ▲ improved
+        ─●─ interval, worse to the right   │ no difference   ┊ margin   ◂ ▸ goes on
 
         Why it may not ship
         accent=caribbean × line=telephone  6 speakers, 18 calls

@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from voiceeval.call import Arm
+from voiceeval.reports import sparkline
 from voiceeval.reports.cohort_table import gating_table
 from voiceeval.reports.manifest_view import arm_view, changed_in_short
 from voiceeval.reports.terminal_cohorts import cohort_lines
@@ -23,7 +24,7 @@ from voiceeval.reports.terminal_reported import (
 from voiceeval.reports.wording import counted, headline, one_line, tally, waived_verdicts
 from voiceeval.verdict import Comparison
 
-_ASCII = str.maketrans(
+_ASCII = sparkline.ASCII | str.maketrans(
     {"✗": "X", "✓": "v", "▲": "^", "→": ">", "×": "x", "−": "-", "±": " ", "…": "~", "–": "-", "⊘": "W"}
 )
 _MOST_FAULTS = 20

@@ -1,8 +1,12 @@
-"""The cohort table on a terminal: cohorts down, metrics across, in as many tables as the width needs."""
+"""The cohort table on a terminal: cohorts down, metrics across, in as many tables as the width needs.
+
+Under its numbers every cell has its interval drawn, on one scale for all cohorts of a metric: zero and the
+margin run down the column.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.console import RenderableType
@@ -10,6 +14,15 @@ from rich.text import Text
 
 from voiceeval.cohort import EVERYONE, Cohort
 from voiceeval.reports.cohort_table import CohortRow, CohortTable, has_own_margin
+from voiceeval.reports.sparkline import (
+    FARTHER_LEFT,
+    FARTHER_RIGHT,
+    LINE,
+    MARGIN,
+    POINT,
+    ZERO,
+    interval_lines,
+)
 from voiceeval.reports.terminal_style import grid, style
 from voiceeval.reports.wording import (
     SIGNS,
@@ -25,6 +38,7 @@ from voiceeval.score import MetricInfo
 from voiceeval.verdict import Comparison, Estimate, Verdict
 
 _MOST_ROWS = 40
+_WIDEST_DRAWING = 20
 
 
 def cohort_lines(table: CohortTable, comparison: Comparison, width: int) -> Iterator[RenderableType]:
@@ -35,15 +49,21 @@ def cohort_lines(table: CohortTable, comparison: Comparison, width: int) -> Iter
     names = [_name_lines(row.cohort) for row in rows]
     sizes = [f"{counted(row.speakers, 'speaker')}\n{counted(row.pairs, 'call')}" for row in rows]
     fixed = _width(names) + _width(sizes) + 4
-    for metrics in _chunks(table, max(width - fixed, 16), rows):
+    room = max(width - fixed, 16)
+    for metrics in _chunks(table, room, rows):
         drawn = grid()
         drawn.add_column("cohort", no_wrap=True, vertical="top")
         drawn.add_column("size", no_wrap=True, style="dim")
-        for metric in metrics:
-            drawn.add_column(_metric_heading(metric, table), width=_metric_width(metric, table, rows))
+        widths = _widths(metrics, table, rows, room)
+        lines: dict[str, str] = {}
+        for metric, columns in zip(metrics, widths, strict=True):
+            drawn.add_column(_metric_heading(metric, table), width=columns)
+            verdicts = [row.cells[metric.name] for row in rows if metric.name in row.cells]
+            lines |= interval_lines(verdicts, columns)
         for index, row in enumerate(rows):
             cells = [
-                _cell(row.cells[metric.name]) if metric.name in row.cells else Text("–") for metric in metrics
+                _cell(row.cells[metric.name], lines) if metric.name in row.cells else Text("–")
+                for metric in metrics
             ]
             named = style(row.worst) if row.blocking(comparison) else ""
             drawn.add_row(Text(names[index], style=named), Text(sizes[index]), *cells)
@@ -66,6 +86,11 @@ def _legend(table: CohortTable, rows: Sequence[CohortRow]) -> Iterator[Renderabl
     if not all(verdict.gating for row in rows for verdict in row.cells.values()):
         told.append("(…) reported only")
     yield Text("   ".join(told), style="dim")
+    yield Text(
+        f"{LINE}{POINT}{LINE} interval, worse to the right   {ZERO} no difference   {MARGIN} margin   "
+        f"{FARTHER_LEFT} {FARTHER_RIGHT} goes on",
+        style="dim",
+    )
     own = table.own_margins
     if own:
         named = "; ".join(
@@ -94,6 +119,15 @@ def _chunks(table: CohortTable, room: int, rows: Sequence[CohortRow]) -> Iterato
         used += needed
     if chunk:
         yield tuple(chunk)
+
+
+def _widths(
+    metrics: Sequence[MetricInfo], table: CohortTable, rows: Sequence[CohortRow], room: int
+) -> tuple[int, ...]:
+    """How wide the metrics of one table are: what is left of the room is given to their drawings."""
+    least = [_metric_width(metric, table, rows) for metric in metrics]
+    more = max(room - sum(least) - 2 * len(least), 0) // len(least)
+    return tuple(max(width, min(width + more, _WIDEST_DRAWING)) for width in least)
 
 
 def _name_lines(cohort: Cohort) -> str:
@@ -137,6 +171,11 @@ def _cell_lines(verdict: Verdict) -> tuple[str, str]:
     return f"{shown} {change}{star}", levels(verdict.metric, estimate, arrow="→")
 
 
-def _cell(verdict: Verdict) -> Text:
+def _cell(verdict: Verdict, lines: Mapping[str, str]) -> Text:
     first, second = _cell_lines(verdict)
-    return Text.assemble((first, style(verdict)), "\n", (second, "dim"))
+    told = Text.assemble((first, style(verdict)), "\n", (second, "dim"))
+    if verdict.id in lines:
+        told.append("\n")
+        for mark in lines[verdict.id]:
+            told.append(mark, style="dim" if mark in (ZERO, MARGIN) else style(verdict))
+    return told
