@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from voiceeval.call import Arm
 from voiceeval.cohort import EVERYONE, Cohort
+from voiceeval.reports.interval_bars import margins_over
 from voiceeval.reports.wording import OWN_MARGIN, SEVERITY, severity
 from voiceeval.score import MetricInfo
 from voiceeval.verdict import Blame, Comparison, Estimate, Outcome, Verdict
@@ -153,13 +154,17 @@ def _metric_order(comparison: Comparison) -> Callable[[MetricInfo], tuple[int, s
     return lambda metric: (places.get(metric.name, len(places)), metric.name)
 
 
-def _row_order(row: CohortRow) -> tuple[bool, float, int, float, Cohort]:
+def _row_order(row: CohortRow) -> tuple[bool, float, int, float, float, Cohort]:
     gating = [verdict for verdict in row.cells.values() if verdict.gating]
     severities = [severity(verdict) for verdict in gating]
     worst = min(severities, default=float(len(SEVERITY)))
-    # Many undecided cells are not worse than one; many regressed ones are.
-    repeated = severities.count(worst) if worst < SEVERITY[Outcome.INCONCLUSIVE] else 0
-    return (row.cohort != EVERYONE, worst, -repeated, min(map(doubt, gating), default=1.0), row.cohort)
+    # Many undecided cells are not worse than one, nor is the one with the largest estimate; of regressed ones
+    # both are.
+    decided = worst < SEVERITY[Outcome.INCONCLUSIVE]
+    repeated = severities.count(worst) if decided else 0
+    over = max((margins_over(v) for v in gating if severity(v) == worst), default=0.0) if decided else 0.0
+    least = min(map(doubt, gating), default=1.0)
+    return (row.cohort != EVERYONE, worst, -repeated, -over, least, row.cohort)
 
 
 def doubt(verdict: Verdict) -> float:

@@ -2,72 +2,80 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from voiceeval.call import Arm
-from voiceeval.cohort import Cohort
+from voiceeval.cohort import EVERYONE
 from voiceeval.reports import wording
-from voiceeval.reports.call_list import Change, call_rows, failure_kinds, metrics_of
+from voiceeval.reports.call_list import CallRow, Change, call_rows, failure_kinds, metrics_of
 from voiceeval.reports.cohort_table import (
     STAGE_METRICS,
     CohortRow,
     gating_table,
     reported_cohorts_table,
     reported_metrics_table,
-    slower_stage,
 )
 from voiceeval.reports.disparity_table import disparity_rows
 from voiceeval.reports.exploration_table import explored_rows
+from voiceeval.reports.first_screen import Finding, blocking_findings, inside, worst_finding
+from voiceeval.reports.forest_plot import forest_panels
+from voiceeval.reports.heat_map import heat_rows
 from voiceeval.reports.interval_bars import IntervalBar, bars
-from voiceeval.reports.manifest_view import arm_view, changed_in_short, changes, facts
+from voiceeval.reports.manifest_view import arm_view, changes, facts, told_first
 from voiceeval.reports.quantiles_table import quantile_tables
 from voiceeval.reports.repeats_table import repeats_table, retries_told
-from voiceeval.reports.report_input import ReportInput
-from voiceeval.verdict import Verdict
+from voiceeval.reports.report_input import ReportInput, arm_call_id
+from voiceeval.verdict import Comparison
 
-_MOST_CARDS = 12
-_MOST_FAULTS = 50
-_MOST_FINDS = 20
-_MOST_OPEN_ROWS = 30
-_MOST_OPEN_GAPS = 8
-_MOST_FILTER_VALUES = 60
+_MOST_OF = {
+    "findings": 60,
+    "open_findings": 8,
+    "open_faults": 2,
+    "faults": 50,
+    "open_alarms": 2,
+    "finds": 20,
+    "open_finds": 5,
+    "rows": 30,
+    "forest_rows": 20,
+    "gaps": 4,
+    "calls": 30,
+    "changes": 6,
+    "kinds": 3,
+}
+"""How much is shown, and how much of it unfolded, before the rest is folded away or counted."""
 
 
 def index_values(report: ReportInput) -> dict[str, Any]:
     """Everything ``index.html.j2`` asks for."""
     comparison = report.comparison
     gating = gating_table(comparison)
-    tag_filters = _tag_filters(report)
-    calls = call_rows(report, gating.metrics)
-    changed = Counter(row.change for row in calls)
-    blocking = [(row, row.blocking(comparison)) for row in gating.rows if row.blocking(comparison)]
+    worst = worst_finding(report, gating)
     return {
         "comparison": comparison,
         "headline": wording.headline(comparison),
         "tally": wording.tally(comparison),
+        "policy_means": policy_means(comparison),
         "undecided": wording.undecided_count(comparison),
         "baseline": arm_view(comparison.manifest, Arm.BASELINE),
         "candidate": arm_view(comparison.manifest, Arm.CANDIDATE),
-        "in_short": changed_in_short(comparison.manifest),
         "changes": changes(comparison.manifest),
         "facts": facts(comparison.manifest),
+        "told_first": told_first(comparison.manifest),
+        "most": _MOST_OF,
+        "worst": worst,
         "gating": gating,
+        "heat": heat_rows(gating),
         "margins": {metric.name: gating.common_margins(metric) for metric in gating.metrics},
         "bars": {metric.name: _bars(gating.rows, metric.name) for metric in gating.metrics},
-        "blocking": blocking,
+        "forest": forest_panels(gating),
+        "findings": blocking_findings(report, gating, most=_MOST_OF["findings"]),
+        "blocking": sum(len(row.blocking(comparison)) for row in gating.rows),
         "waived": [row for row in gating.rows if row.waived],
-        "most_cards": _MOST_CARDS,
-        "most_faults": _MOST_FAULTS,
-        "most_rows": _MOST_OPEN_ROWS,
-        "most_gaps": _MOST_OPEN_GAPS,
-        "slower": {v.id: _slower(report, v) for _, cells in blocking for v in cells},
         "stage_names": STAGE_METRICS,
         "numbers": {row.cohort: number for number, row in enumerate(gating.rows)},
-        "filters_of": {row.cohort: _filters_of(row.cohort, tag_filters) for row in gating.rows},
         "disparities": disparity_rows(comparison),
-        "explored": explored_rows(comparison.exploration, most=_MOST_FINDS),
+        "explored": explored_rows(comparison.exploration, most=_MOST_OF["finds"]),
         "repeats": repeats_table(comparison),
         "retries": retries_told(comparison),
         "quantiles": quantile_tables(comparison),
@@ -77,31 +85,37 @@ def index_values(report: ReportInput) -> dict[str, Any]:
         ),
         "all_metrics": tuple(metrics_of(report).values()),
         "failures": failure_kinds(report),
-        "calls": calls,
-        "change_counts": [(change, changed[change]) for change in Change if changed[change]],
-        "tag_filters": tag_filters,
+        "placed": _placed(report),
+        "planned": len(report.planned),
+        "speakers": len({call.speaker for call in report.planned}),
+        "calls": _calls_to_open(call_rows(report, gating.metrics), worst),
     }
+
+
+def policy_means(comparison: Comparison) -> str:
+    """What the policy does with each outcome, in a sentence."""
+    fails = "a gated cell that regressed or is invalid fails the run"
+    if comparison.policy == "pr":
+        return f"{fails}; what was not decided only warns"
+    gated = [verdict for verdict in comparison.verdicts if verdict.gating]
+    if gated and not any(verdict.undecided_blocks for verdict in gated):
+        return f"{fails}; what was not decided only warns, as the settings have it"
+    return f"{fails}, and so does one that was not decided"
 
 
 def _bars(rows: tuple[CohortRow, ...], metric: str) -> Mapping[str, IntervalBar]:
     return bars(row.cells[metric] for row in rows if metric in row.cells)
 
 
-def _slower(report: ReportInput, verdict: Verdict) -> tuple[Verdict, ...]:
-    timed = verdict.metric.unit == "ms" and verdict.metric.name not in STAGE_METRICS
-    return slower_stage(report.comparison, verdict.cohort) if timed else ()
+def _placed(report: ReportInput) -> dict[str, int]:
+    return {
+        str(arm): sum(arm_call_id(planned, arm) in report.calls for planned in report.planned) for arm in Arm
+    }
 
 
-def _tag_filters(report: ReportInput) -> list[tuple[int, str, list[str]]]:
-    """Tags that tell calls apart, numbered: attribute names are made of the number, never of the tag."""
-    values: dict[str, set[str]] = {}
-    for planned in report.planned:
-        for tag, value in planned.tags.items():
-            values.setdefault(tag, set()).add(wording.one_line(value))
-    useful = [tag for tag in sorted(values) if 1 < len(values[tag]) <= _MOST_FILTER_VALUES]
-    return [(index, tag, sorted(values[tag])) for index, tag in enumerate(useful)]
-
-
-def _filters_of(cohort: Cohort, filters: list[tuple[int, str, list[str]]]) -> list[tuple[int, str]]:
-    numbers = {tag: index for index, tag, _ in filters}
-    return [(numbers[tag], wording.one_line(value)) for tag, value in cohort.parts if tag in numbers]
+def _calls_to_open(calls: tuple[CallRow, ...], worst: tuple[Finding, ...]) -> tuple[CallRow, ...]:
+    """Calls that changed or failed, those of the worst cohort before others of the same kind."""
+    order = {change: place for place, change in enumerate(Change)}
+    cohort = worst[0].verdict.cohort if worst else EVERYONE
+    changed = [call for call in calls if call.change is not Change.SAME]
+    return tuple(sorted(changed, key=lambda call: (order[call.change], not inside(call.planned, cohort))))

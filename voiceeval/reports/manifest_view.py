@@ -11,10 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from voiceeval import __version__
 from voiceeval.call import Arm
 from voiceeval.reports.wording import one_line
 
 UNKNOWN = "unknown"
+
+_SHORT_DIGEST = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,24 @@ def facts(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         _flatten(str(key), manifest[key], rows)
     for arm in Arm:
         _flatten(str(arm), _mapping(manifest.get("arms")).get(str(arm), {}), rows)
+    return tuple(rows)
+
+
+def told_first(manifest: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What identifies a run, in few words: its suite, seed and versions."""
+    known = dict(facts(manifest))
+    suite, digest = known.get("suite.name", known.get("suite", "")), known.get("suite.digest", "")
+    digest = digest or known.get("suite_digest", "")
+    version = known.get("voiceeval", __version__)
+    rows = [
+        ("Suite", f"{suite or UNKNOWN}, digest {digest[:_SHORT_DIGEST] or UNKNOWN}"),
+        ("Seed", known.get("seed", UNKNOWN)),
+        ("Versions", ", ".join(part for part in (f"voiceeval {version}", known.get("engine", "")) if part)),
+    ]
+    for arm in Arm:
+        view = arm_view(manifest, arm)
+        dated = f", released {view.release_date}" if view.release_date else ""
+        rows.append((arm.capitalize(), f"{view.label}{dated}"))
     return tuple(rows)
 
 

@@ -50,6 +50,7 @@ def page_templates() -> Environment:
             "coverage",
             "difference",
             "direction_word",
+            "distance",
             "level",
             "levels",
             "one_line",

@@ -9,7 +9,9 @@ import { fileURLToPath } from "node:url";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const out = path.join(here, "..", "assets");
-const pages = ["index", "call", "cohort", "review"];
+const pages = ["call", "cohort", "review"];
+// What needs no script of its own.
+const styles = ["base", "history", "index"];
 const wanted = process.argv.slice(2);
 const built = wanted.length ? pages.filter((page) => wanted.includes(page)) : pages;
 
@@ -35,7 +37,7 @@ async function licence(name) {
 await mkdir(out, { recursive: true });
 const result = await build({
   absWorkingDir: here,
-  entryPoints: [...built.map((page) => `src/${page}.ts`), "src/base.css", "src/history.css"],
+  entryPoints: [...built.map((page) => `src/${page}.ts`), ...styles.map((style) => `src/${style}.css`)],
   outdir: out,
   bundle: true,
   minify: true,
