@@ -17,7 +17,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     # What several verbs stand on: content on disk, the clock, reading TOML, text.
     ("content_files", "stopwatch", "toml_files", "options", "spoken_numbers", "repair_requests", "extras"),
     ("normalizers", "result_store", "run_folder", "registry", "statistics", "channel", "scenario_checks"),
-    ("look_ledger", "vanishing_folder", "call_audio", "waveform"),
+    ("look_ledger", "vanishing_folder", "call_audio", "waveform", "spoken_units"),
     # Verbs.
     (
         "stages",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from voiceeval.errors import ConfigError
+from voiceeval.redaction import Redaction, entity_types
+from voiceeval.scenario import Scenario
 from voiceeval.settings import DEFAULT_FOLDER, TABLE, Settings
 from voiceeval.stopwatch import today
 from voiceeval.toml_files import read_toml, validated
@@ -88,6 +90,11 @@ class Config:
             raise ConfigError(f"{where}: {lacking}: absent") from None
         except (TypeError, ValueError) as failure:
             raise ConfigError(f"{where}: damaged ({type(failure).__name__})") from None
+
+    def redaction(self, scenarios: Iterable[Scenario]) -> Redaction:
+        """What reports of these scenarios leave out; ConfigError when it names something unknown."""
+        where = f"{self.folder / 'pyproject.toml'}: {TABLE} redact, or --voice-redact"
+        return Redaction.of(self.settings.redact, entity_types(scenarios), where=where)
 
     def _agent(self, arm: str, source: str) -> str:
         if not source:

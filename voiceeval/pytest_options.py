@@ -24,6 +24,7 @@ OPTIONS: Mapping[str, str] = {
     "voice_workers": "workers",
     "voice_call_limit": "call_limit_s",
     "voice_cache": "cache",
+    "voice_redact": "redact",
 }
 """From pytest's option to the setting it stands in for."""
 

@@ -44,6 +44,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--voice-run", metavar="DIR", help="where this run is kept: an absent or empty folder")
     add("--voice-workers", metavar="N", type=int, help="processes that place calls (0: pytest's own)")
     add("--voice-call-limit", metavar="S", type=float, help="seconds after which a hanging call is given up")
+    add(
+        "--voice-redact",
+        metavar="NAMES",
+        type=lambda names: tuple(names.split(",")),
+        help="what reports leave out: text, audio, types of entities; none: card numbers are shown",
+    )
     add("--voice-cache", metavar="DIR", help="where results of deterministic stages are kept between runs")
     add("--voice-no-cache", action="store_true", help="use no results of earlier runs, and keep none")
 

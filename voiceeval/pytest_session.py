@@ -27,7 +27,7 @@ from voiceeval.execution.recording import record_of
 from voiceeval.experiment import Experiment, Judged
 from voiceeval.pytest_items import CallItem, ScenarioFile, call_name, scenario_id, to_place
 from voiceeval.pytest_options import config_of, console_of
-from voiceeval.pytest_verdicts import fault_reports, verdict_report
+from voiceeval.pytest_verdicts import fault_reports, record_suite, verdict_report
 from voiceeval.reports import terminal
 from voiceeval.reports.progress import CallProgress
 from voiceeval.reports.report_files import ReportFiles, render_all
@@ -62,6 +62,7 @@ class VoiceSession:
         del session
         try:
             self._assembled: Assembled = build(config_of(self._pytest))
+            self._redaction = self._assembled.config.redaction(self._assembled.suite.scenarios.values())
             self._keys = self._named_keys()
             if self._worker_input is not None:
                 self._folder = RunFolder.open(Path(self._worker_input[RUN_INPUT]))
@@ -264,7 +265,9 @@ class VoiceSession:
                 audio=self._folder.audio,
             ),
             self._folder.path,
+            redaction=self._redaction,
         )
+        record_suite(self._pytest, comparison)
         gating = [verdict for verdict in comparison.verdicts if verdict.gating]
         session.testscollected += len(gating) + len(comparison.faults)
         reports = [verdict_report(verdict, comparison.policy) for verdict in gating]

@@ -135,5 +135,7 @@ class Settings(Written):
     """Processes that place calls; 0: none but pytest's own. ``auto``: one per usable CPU."""
     call_limit_s: Annotated[float, Field(gt=0)] = 120.0
     """How long one call may take on the wall clock before it is given up."""
+    redact: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """What reports leave out: ``text``, ``audio``, types of marked entities; ``none``: card numbers stay."""
     cache: Annotated[str, Field(min_length=1)] = f"{DEFAULT_FOLDER}/cache"
     """Where results of deterministic stages are kept between runs."""

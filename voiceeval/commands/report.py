@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from voiceeval.redaction import Redaction
     from voiceeval.run_folder import RunFolder
 
 
@@ -19,6 +21,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     report.add_argument(
         "--out", type=Path, metavar="DIR", help="write gate.json and the reports into it; default: the run"
     )
+    report.add_argument(
+        "--redact",
+        metavar="NAMES",
+        help="what the reports leave out, comma-separated: text, audio, types of entities; none: card "
+        "numbers are shown; default: as the run's settings say",
+    )
     report.set_defaults(command=run)
 
 
@@ -28,6 +36,7 @@ def run(given: argparse.Namespace) -> int:
 
     from voiceeval.assembly import judge, restored
     from voiceeval.reports import terminal
+    from voiceeval.reports.redacted_report import redacted
     from voiceeval.reports.report_files import render_all
     from voiceeval.reports.report_input import ReportInput
     from voiceeval.run_folder import RunFolder, find_run
@@ -41,20 +50,33 @@ def run(given: argparse.Namespace) -> int:
         terminal.render(judged.comparison, Console(highlight=False))
         sys.stdout.write("nothing was written: these are not the run's own metrics; see --out DIR\n")
         return 1 if judged.comparison.failed else 0
-    files = render_all(
-        ReportInput(
-            comparison=judged.comparison,
-            planned=experiment.planned,
-            scenarios=experiment.scenarios,
-            calls=calls,
-            scores=judged.scores,
-            audio_href=folder.href,
-            audio=folder.audio,
-        ),
-        out,
+    redaction = redaction_of(folder, given.redact)
+    report = ReportInput(
+        comparison=judged.comparison,
+        planned=experiment.planned,
+        scenarios=experiment.scenarios,
+        calls=calls,
+        scores=judged.scores,
+        audio_href=folder.href,
+        audio=folder.audio,
     )
+    if out != folder.path:
+        give_clips(folder, out, permitted=redacted(report, redaction).audio_href)
+    files = render_all(report, out, redaction=redaction)
     terminal.render(judged.comparison, Console(highlight=False), report_path=files.html, gate_path=files.gate)
     return 1 if judged.comparison.failed else 0
+
+
+def redaction_of(folder: RunFolder, given: str | None) -> Redaction:
+    """What the reports leave out: what was asked for now, or else with the run."""
+    from voiceeval.config import Config
+    from voiceeval.redaction import Redaction, entity_types
+
+    scenarios = folder.scenarios.values()
+    if given is not None:
+        return Redaction.of(given.split(","), entity_types(scenarios), where="--redact")
+    config = Config.restored(folder.stated("config"), where=f"{folder.path}/manifest.json: config")
+    return config.redaction(scenarios)
 
 
 def other_metrics(folder: RunFolder, given: str | None) -> tuple[str, ...]:
@@ -74,14 +96,12 @@ def target(folder: RunFolder, out: Path | None, *, own: bool) -> Path | None:
     """Where the reports go; ``None``: nowhere.
 
     What lies in the run's own folder tells of the run's own metrics: bots, blessing and later runs read it
-    as the run's result. Another folder is given the clips, so that it can be moved by itself.
+    as the run's result.
 
     Raises:
         ConfigError: Other metrics were to be written over the run's own.
     """
-    from voiceeval.content_files import FlacStore
     from voiceeval.errors import ConfigError
-    from voiceeval.run_folder import clips
 
     if out is None or out.resolve() == folder.path.resolve():
         if out is not None and not own:
@@ -92,8 +112,23 @@ def target(folder: RunFolder, out: Path | None, *, own: bool) -> Path | None:
         return folder.path if own else None
     if out.exists() and not out.is_dir():
         raise ConfigError(f"--out {out}: a file; allowed: a folder")
+    return out
+
+
+def give_clips(folder: RunFolder, out: Path, *, permitted: Callable[[str], str]) -> None:
+    """Put the clips that may be heard beside a report in another folder, so that it can be moved by itself.
+
+    Others of this run that lie there since an earlier report are removed.
+    """
+    from voiceeval.content_files import FlacStore
+    from voiceeval.run_folder import clips
+
     store = FlacStore(out / "audio")
     for call in folder.calls().values():
         for digest in clips(call):
-            store.link_from(folder.audio, digest)
-    return out
+            if permitted(digest):
+                store.link_from(folder.audio, digest)
+            else:
+                store.path(digest).unlink(missing_ok=True)
+    # What is known of clips that may not be heard is known from them alone.
+    (out / "audio" / "waveforms.json").unlink(missing_ok=True)

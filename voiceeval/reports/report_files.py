@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from voiceeval.content_files import write_whole
+from voiceeval.redaction import CARDS_ONLY, Redaction
 from voiceeval.reports import gate_json
 from voiceeval.reports.comment import comment
 from voiceeval.reports.html import HtmlReport
 from voiceeval.reports.markdown import summary
+from voiceeval.reports.redacted_report import forget_silenced, redacted
 from voiceeval.reports.report_input import ReportInput
 
 
@@ -26,12 +28,14 @@ class ReportFiles:
     gate: Path
 
 
-def render_all(report: ReportInput, run_folder: Path) -> ReportFiles:
-    """Write ``gate.json`` and the folder ``report`` into a run folder."""
+def render_all(report: ReportInput, run_folder: Path, *, redaction: Redaction = CARDS_ONLY) -> ReportFiles:
+    """Write ``gate.json`` and the folder ``report`` into a run folder, without what ``redaction`` names."""
     folder = run_folder / "report"
     # The verdicts first: a report that cannot be drawn must not take them away.
     gate = gate_json.write(report.comparison, run_folder / "gate.json")
     markdown, note = folder / "summary.md", folder / "comment.md"
     write_whole(markdown, summary(report.comparison).encode())
     write_whole(note, comment(report.comparison).encode())
-    return ReportFiles(html=HtmlReport().write(report, folder), markdown=markdown, comment=note, gate=gate)
+    shown = redacted(report, redaction)
+    forget_silenced(shown, folder)
+    return ReportFiles(html=HtmlReport().write(shown, folder), markdown=markdown, comment=note, gate=gate)

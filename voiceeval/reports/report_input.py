@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from voiceeval.call import Arm, Call
 from voiceeval.cohort import PlannedCall
@@ -25,6 +25,11 @@ def flac_in_run_folder(digest: str) -> str:
     return f"audio/{digest[:2]}/{digest}.flac" if _DIGEST.fullmatch(digest) else ""
 
 
+def _nothing(digest: str) -> bool:
+    del digest
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportInput:
     """One run as the reports need it: the verdicts, and the calls behind them."""
@@ -42,6 +47,13 @@ class ReportInput:
     audio: AudioStore | None = None
     """Where clips can be read, so that of a reply that was cut off just the part that was played is offered;
     without it such replies have no sound in the report."""
+    audio_left_out: Callable[[str], bool] = _nothing
+    """Of a clip's digest: whether there is such a clip, and the report may not let it be heard."""
+    left_out: str = ""
+    """What is left out of the report on purpose, in a sentence; empty where nothing is."""
+    saved_by_right_words: Mapping[str, bool] = field(default_factory=dict)
+    """By ``CallKey.id``: whether the same dialogue, given the right words, completes the task. Says so where
+    texts were left out, which such a verdict rests on."""
 
 
 def arm_call_id(planned: PlannedCall, arm: Arm) -> str:
