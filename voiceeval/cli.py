@@ -16,6 +16,7 @@ from voiceeval.commands import (
     export,
     history,
     holdout,
+    labels,
     plan,
     plots,
     report,
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"voiceeval {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (
-        *(report, compare, export, history, plots),
+        *(report, compare, export, history, labels, plots),
         *(plan, bless, holdout, contamination),
         *(turns, check, schema),
     ):

@@ -8,13 +8,13 @@ from typing import Any
 from voiceeval.call import Arm, stable_seed
 from voiceeval.cohort import PlannedCall
 from voiceeval.labels import LONGEST_NAME, LONGEST_NOTE, RANDOM, REASONS, SCHEMA_VERSION, Reason, run_digest
-from voiceeval.reports.call_list import TASK_METRIC, CallRow, Change, call_rows
+from voiceeval.reports.call_list import TASK_METRIC, CallRow, Change, call_rows, slug
 from voiceeval.reports.manifest_view import arm_view
 from voiceeval.reports.report_input import ReportInput, arm_call_id
-from voiceeval.reports.wording import counted, one_line, visible
+from voiceeval.reports.wording import counted, one_line
 from voiceeval.score import Scored
 
-RANDOM_CALLS = 20
+RANDOM_CALLS = 30
 """Calls that are drawn whatever became of them, so that agreement is not estimated on picked ones alone."""
 MOST_PICKED = 200
 """Calls that are in the queue for what became of them, by each of the two reasons to pick one."""
@@ -50,7 +50,7 @@ def review_data(report: ReportInput) -> dict[str, Any]:
     rows = {row.planned.id: row for row in call_rows(report, ())}
     drawn = random_calls(report.planned, _strata(report), run)
     reasons: dict[str, dict[Reason, list[str]]] = {}
-    order = sorted(rows, key=lambda id_: (stable_seed(f"{run} queue {id_}"), id_))
+    order = sorted(rows, key=lambda id_: (stable_seed(f"{run} queue {slug(id_)}"), id_))
     failed = [id_ for change in _FAILED for id_ in order if rows[id_].change is change]
     disagreeing = {id_: found for id_ in order if (found := list(_disagreements(report, rows[id_].planned)))}
     for id_ in failed[:MOST_PICKED]:
@@ -107,7 +107,7 @@ def random_calls(planned: Iterable[PlannedCall], strata: tuple[str, ...], run: s
         planned,
         key=lambda call: (
             [call.tags.get(tag, "") for tag in strata],
-            stable_seed(f"{run} random {call.id}"),
+            stable_seed(f"{run} random {slug(call.id)}"),
             call.id,
         ),
     )
@@ -133,9 +133,6 @@ def _entry(report: ReportInput, row: CallRow, why: Mapping[Reason, list[str]]) -
         "id": planned.id,
         "slug": row.slug,
         "name": [one_line(part) for part in (planned.scenario, planned.caller, planned.line, *trial)],
-        "goal": visible(report.scenarios[planned.scenario].goal)
-        if planned.scenario in report.scenarios
-        else "",
         "placed": [arm_call_id(planned, arm) in report.calls for arm in Arm],
         "why": [{"reason": reason, "told": told} for reason, told in why.items()],
     }

@@ -70,6 +70,36 @@ def cohen_kappa(table: ArrayLike, level: float = 0.95) -> Kappa:
     return Kappa(kappa, max(kappa - half, -1.0), min(kappa + half, 1.0), observed, by_chance)
 
 
+class Skew(NamedTuple):
+    """What pushes Cohen's κ of yes or no down, or up, at the same share of agreement."""
+
+    prevalence: float
+    """Share of items that both call yes less that which both call no; far from 0, κ is low."""
+    bias: float
+    """How much more often the rows' judge says yes than the columns'; far from 0, κ is a little high."""
+    adjusted: float
+    """κ if neither were there: 2 · observed − 1."""
+
+
+def skew(table: ArrayLike) -> Skew:
+    """Prevalence index, bias index and the κ adjusted for both of a 2 × 2 table, yes first.
+
+    Byrt, Bishop & Carlin, Journal of Clinical Epidemiology 46 (1993); their indices are without a sign, these
+    keep it.
+
+    Raises:
+        ValueError: another shape, or no item.
+
+    >>> skew([[40, 9], [6, 45]])
+    Skew(prevalence=-0.05, bias=0.03, adjusted=0.7)
+    """
+    counts = np.asarray(table, dtype=np.float64)
+    if counts.shape != (2, 2) or not counts.sum() > 0:
+        raise ValueError("prevalence and bias take a 2 × 2 table with one item at least")
+    (both, first), (second, neither) = (counts / counts.sum()).tolist()
+    return Skew(*(round(each, 12) for each in (both - neither, first - second, 2 * (both + neither) - 1)))
+
+
 def krippendorff_alpha(values: ArrayLike, present: ArrayLike, scale: Scale) -> float:
     """Krippendorff's α of any number of judges, some of whom may have left items out.
 

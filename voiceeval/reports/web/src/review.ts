@@ -58,7 +58,6 @@ class Review {
     this.head();
     if (same) return;
     at("call-name").textContent = entry ? entry.name.join(" · ") : "No call is here";
-    at("call-goal").textContent = entry?.goal ? `Goal: ${entry.goal}` : "";
     at("call-why").replaceChildren(...(entry && !this.blind ? this.why(entry) : []));
     at("call-why").hidden = this.blind || !entry;
     if (!entry) {

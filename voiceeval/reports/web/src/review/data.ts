@@ -8,7 +8,6 @@ export interface Entry {
   slug: string;
   /** Scenario, caller, line and perhaps trial. */
   name: string[];
-  goal: string;
   /** Whether the call was placed, by arm. */
   placed: [baseline: boolean, candidate: boolean];
   why: { reason: string; told: string[] }[];

@@ -139,8 +139,10 @@ export class Panel {
   }
 
   private note(card: Card, place: number): HTMLElement {
-    const label = element("label", "review-note", "Note ");
-    label.append(shortcut("m"));
+    const label = element("label", "review-note");
+    const words = element("span", "", "Note ");
+    words.append(shortcut("m"));
+    label.append(words);
     const note = document.createElement("textarea");
     note.rows = 1;
     note.maxLength = this.longestNote;
