@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +24,7 @@ from voiceeval.call import (
     KeyPressed,
     Usage,
 )
-from voiceeval.call_audio import RATE_HZ, as_stereo, duration_ms, played, playings, two_tracks
+from voiceeval.call_audio import RATE_HZ, duration_ms, played, playings, two_tracks
 from voiceeval.errors import RunFolderError
 
 
@@ -244,15 +242,3 @@ def test_what_was_played_of_a_reply_is_the_same_alone_and_on_the_track() -> None
     on_track = two_tracks(made, shelf).agent.part(500, 777)
     np.testing.assert_array_equal(alone.samples, on_track.samples)
     assert alone.samples[0] == reply.samples[160 * 16]
-
-
-def test_the_file_for_listening_has_the_caller_left_and_the_agent_right() -> None:
-    shelf = Shelf()
-    made = call(says(shelf.put(ramp(200)), 100), replies(shelf.put(ramp(300)), 500), end_ms=1_000)
-    tracks = two_tracks(made, shelf)
-    both, rate_hz = soundfile.read(io.BytesIO(as_stereo(tracks)), dtype="int16")
-    assert (rate_hz, both.shape) == (RATE_HZ, (16_000, 2))
-    np.testing.assert_array_equal(both[:, 0], tracks.caller.samples)
-    np.testing.assert_array_equal(both[:, 1], tracks.agent.samples)
-    swapped = replace(tracks, caller=tracks.agent, agent=tracks.caller)
-    assert as_stereo(swapped) != as_stereo(tracks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -63,16 +62,6 @@ def two_tracks(call: Call, audio: AudioStore) -> TwoTracks:
             clip = played(audio.get(playing.started.audio), playing, rate_hz=RATE_HZ)
             _take_over(agent, clip.samples, playing.started.at_ms)
     return TwoTracks(caller=AudioClip(caller, RATE_HZ), agent=AudioClip(agent, RATE_HZ))
-
-
-def as_stereo(tracks: TwoTracks) -> bytes:
-    """A WAV file: the caller on the left, the agent on the right."""
-    import soundfile
-
-    buffer = io.BytesIO()
-    both = np.column_stack([tracks.caller.samples, tracks.agent.samples])
-    soundfile.write(buffer, both, tracks.caller.rate_hz, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
 
 
 def playings(call: Call) -> Iterator[Playing]:
