@@ -14,7 +14,7 @@ PAGE = "cohort.html"
 
 def cohort_values(report: ReportInput) -> dict[str, Any]:
     """What ``cohort.html.j2`` needs: it says nothing of a selection, which only the page's address knows."""
-    frame = page_frame("cohort", inline_styles=True)
+    frame = page_frame("cohort")
     return {
         **frame,
         # Scripts run in this order, the data first.

@@ -23,6 +23,8 @@ class Page {
   readonly #tools: ToolView;
   readonly #words: WordView;
   #view: View;
+  #kept: Kept | null = null;
+  #asked = "";
   #drawing = 0;
 
   constructor(data: CallsData) {
@@ -73,13 +75,22 @@ class Page {
 
   #render(): void {
     const focused = document.activeElement?.id ?? "";
-    const kept = this.#filter.keep(this.#view);
+    const kept = this.#keep();
     this.#view.page = this.#table.show(this.#view, kept.rows);
     this.#selection.show(this.#view, kept.rows.length);
     this.#controls.show(this.#view, kept);
     // What was pressed has been drawn anew.
     if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus({ preventScroll: true });
     this.#drawLater(kept);
+  }
+
+  /** What is kept stays the same object for as long as the filters stay the same. */
+  #keep(): Kept {
+    const { chosen, q, word, tool } = this.#view;
+    const asked = JSON.stringify([[...chosen], q, word, tool]);
+    if (!this.#kept || asked !== this.#asked) this.#kept = this.#filter.keep(this.#view);
+    this.#asked = asked;
+    return this.#kept;
   }
 
   /** The drawings follow the table, each in a frame of its own; a newer view drops those that are still due. */
@@ -119,6 +130,8 @@ function start(): void {
     return;
   }
   part("shell").hidden = false;
+  // On a phone the filters would fill the first two screens.
+  part<HTMLDetailsElement>("filter-box").open = window.matchMedia("(min-width: 601px)").matches;
   jumps();
   new Page(data);
 }

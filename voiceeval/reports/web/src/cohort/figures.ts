@@ -26,6 +26,8 @@ export function spread(summary: Summary, width: number): Figure | null {
 
 function drawn(options: PlotOptions, label: string): SVGSVGElement {
   const svg = plot({ height: HEIGHT, marginLeft: 56, marginRight: 20, marginBottom: 38, ...options }) as SVGSVGElement;
+  // Its style would need a policy that lets styles stand in the page; cohort.css says the same.
+  for (const style of svg.querySelectorAll("style")) style.remove();
   // One picture with one name; the numbers stand in a table beside it.
   for (const inner of svg.querySelectorAll("[aria-label],[aria-description]")) {
     inner.removeAttribute("aria-label");
@@ -141,17 +143,20 @@ function latencyCurve({ info, sides }: Summary, width: number): Figure {
       width,
       height: HEIGHT + 20,
       marginRight: 74,
-      x: { domain: [0, Math.max(right, ...aims.map(({ u }) => u))], label: "share of turns that were answered within" },
+      x: { domain: [0, Math.max(right, ...aims.map(({ u }) => u))], label: "share of turns at or below" },
       y: { label: "ms", nice: true, grid: true, zero: true },
       marks: [
-        axisX([0, 0.5, 0.9, 0.95, 0.99, 0.999].map(tail), { tickFormat: (u: number) => `${+(100 * (1 - 10 ** -u)).toFixed(1)} %`, label: "share of turns answered within" }),
+        axisX([0, 0.5, 0.9, 0.95, 0.99, 0.999].map(tail), { tickFormat: (u: number) => `${+(100 * (1 - 10 ** -u)).toFixed(1)} %`, label: "share of turns at or below" }),
         axisY({ ticks: 5, label: "ms" }),
         gridX(marked, { strokeDasharray: "2 3" }),
         ...curves.map((curve, arm) => line(curve, { x: "u", y: "ms", stroke: COLOURS[arm]!, strokeWidth: 2, strokeDasharray: DASHES[arm]!, curve: "step-after" })),
         ...ARMS.map((_, arm) => dot(points.filter((point) => point.arm === arm), { x: "u", y: "ms", r: 4, fill: arm ? COLOURS[1]! : "var(--bg)", stroke: COLOURS[arm]!, strokeWidth: 2 })),
         ...curves.map((curve, arm) => text(curve.slice(-1), { x: "u", y: "ms", text: () => ARMS[arm]!, textAnchor: "start", dx: 7, dy: arm ? -6 : 6, fill: COLOURS[arm]!, fontWeight: "bold" })),
         dot(aims, { x: "u", y: "ms", symbol: "times", r: 6, stroke: "var(--regressed)", strokeWidth: 2.5 }),
-        text(aims, { x: "u", y: "ms", text: ({ name, ms }: { name: string; ms: number }) => `aim ${name} ${level(info, ms)}`, dy: -12, dx: -4, textAnchor: "end", fill: "var(--regressed)", stroke: "var(--bg)", strokeWidth: 4 }),
+        // Towards the middle, where there is room.
+        ...(["start", "end"] as const).map((anchor) =>
+          text(aims.filter(({ u }) => u > 0.6 === (anchor === "end")), { x: "u", y: "ms", text: ({ name, ms }: { name: string; ms: number }) => `aim ${name} ${level(info, ms)}`, dy: anchor === "end" ? -12 : 12, dx: anchor === "end" ? -6 : 8, textAnchor: anchor, fill: "var(--regressed)", stroke: "var(--bg)", strokeWidth: 4 }),
+        ),
       ],
     },
     told,
@@ -178,6 +183,8 @@ export function paired(summary: Summary, width: number): Figure | null {
   const svg = drawn(
     {
       width,
+      height: HEIGHT + 20,
+      marginTop: 42,
       x: { label: null, nice: true },
       y: { label: "calls", grid: true, nice: true },
       marks: [
@@ -188,8 +195,8 @@ export function paired(summary: Summary, width: number): Figure | null {
         ...found.map((bin) => rectY([bin], { x1: bin.from * scale, x2: bin.to * scale, y: bin.counts[0]!, fill: colour(bin), fillOpacity: 0.75, inset: info.yes_no ? 12 : 0.5 })),
         ruleX([0], { stroke: "var(--text)", strokeOpacity: info.yes_no ? 0 : 0.8 }),
         ruleY([0], { stroke: "var(--dim)" }),
-        text([sides[0]!], { frameAnchor: "top-left", dx: 4, dy: 2, fill: info.higher_is_better ? "var(--regressed)" : "var(--passed)" }),
-        text([sides[1]!], { frameAnchor: "top-right", dx: -4, dy: 2, fill: info.higher_is_better ? "var(--passed)" : "var(--regressed)" }),
+        text([sides[0]!], { frameAnchor: "top-left", lineAnchor: "bottom", dx: 60, dy: -12, fontWeight: "bold", fill: info.higher_is_better ? "var(--regressed)" : "var(--passed)" }),
+        text([sides[1]!], { frameAnchor: "top-right", lineAnchor: "bottom", dx: -4, dy: -12, fontWeight: "bold", fill: info.higher_is_better ? "var(--passed)" : "var(--regressed)" }),
       ],
     },
     told,

@@ -20,6 +20,7 @@ const OUTCOMES = Object.keys(SIGNS);
 export class Selection {
   readonly #model: Model;
   readonly #change: Change;
+  #open = false;
 
   constructor(model: Model, change: Change) {
     this.#model = model;
@@ -70,8 +71,8 @@ export class Selection {
     const box = part("verdict");
     if (exact) {
       const gated = exact.verdicts.some((cell) => cell.gating);
-      const told = gated ? null : el("p", { class: "dim" }, "These are reported only: none of them can fail the run.");
-      fill(box, told, this.#cells(exact));
+      const told = gated ? null : el("p", { class: "note" }, el("b", {}, "Reported only."), " No metric gates in this cohort: none of this can fail the run.");
+      fill(box, told, this.#cells(exact, view));
       return;
     }
     const wider = cohorts.filter((cohort) => cohort.parts.every(([tag, value]) => this.#holds(view, tag, value)));
@@ -117,15 +118,17 @@ export class Selection {
     return { chosen, q: "", word: null, tool: null, page: 1 };
   }
 
-  #cells(cohort: Cohort): HTMLElement {
-    const lines = [...cohort.verdicts].sort((one, other) => Number(other.gating) - Number(one.gating)).map((cell) => this.#cell(cell));
-    const table = el(
-      "table",
-      { class: "verdicts" },
-      headings(["Metric", "Verdict", "Baseline → candidate", "Difference", "Interval", "Margin", "Reason"]),
-      el("tbody", {}, ...lines),
-    );
-    return scrolled("Verdicts of this cohort", table);
+  /** Those that can fail the run, and the metric that is looked at; the others folded away. */
+  #cells(cohort: Cohort, view: View): HTMLElement {
+    const first = cohort.verdicts.filter((cell) => cell.gating || cell.metric === view.metric);
+    const others = cohort.verdicts.filter((cell) => !first.includes(cell));
+    const table = (cells: CellData[], name: string): HTMLElement =>
+      scrolled(name, el("table", { class: "verdicts" }, headings(["Metric", "Verdict", "Baseline → candidate", "Difference", "Interval", "Margin", "Reason"]), el("tbody", {}, ...cells.map((cell) => this.#cell(cell)))));
+    const folded = el("details", { class: "light" }, el("summary", {}, `${counted(others.length, first.length ? "more metric" : "metric")}, reported only`));
+    folded.append(table(others, "Reported only"));
+    folded.open = this.#open;
+    folded.addEventListener("toggle", () => (this.#open = folded.open));
+    return el("div", {}, first.length ? table(first, "Verdicts of this cohort") : null, others.length ? folded : null);
   }
 
   #cell(cell: CellData): HTMLTableRowElement {

@@ -26,6 +26,7 @@ export class ToolView {
     const called = used((matrix) => [...matrix.values()].flatMap((line) => [...line.keys()]));
     const box = part("tools");
     if (!due.length) return fill(box, el("p", { class: "dim" }, "No tool was due or called in these calls."));
+    box.classList.toggle("wide", called.length > 5);
     fill(box, ...ARMS.map((arm, side) => scrolled(`Tools on the ${arm}`, this.#table(arm, side, matrices, due, called))));
   }
 
@@ -40,11 +41,11 @@ export class ToolView {
 
   #cell(from: number, to: number, side: number, matrices: [Matrix, Matrix]): HTMLTableCellElement {
     const [before, after] = matrices.map((matrix) => matrix.get(from)?.get(to) ?? 0) as [number, number];
-    const count = side ? after : before;
     const { names } = this.#model.data.tools;
+    const count = side ? after : before;
     const tool = { due: names[from] ?? "", called: names[to] ?? "" };
     const differs = side === 1 && before !== after;
-    const classes = ["num", from === to ? "right" : count ? "wrong" : "", differs ? "differs" : ""].filter(Boolean).join(" ");
+    const classes = ["num", from === to && names[from] ? "right" : count ? "wrong" : "", differs ? "differs" : ""].filter(Boolean).join(" ");
     const moved = differs ? el("span", { class: "moved" }, ` (${after > before ? "+" : "−"}${Math.abs(after - before).toLocaleString("en")})`) : null;
     if (!count) return el("td", { class: `${classes} dim` }, "0", moved);
     const label = `${count} ${dueAndCalled(tool.due, tool.called)}: show these calls`;
