@@ -6,12 +6,23 @@ from pathlib import Path
 import pytest
 from voice_project import CALLS, VoiceProject
 
+from voiceeval import __version__
+
 RAISING = ("--voice-candidate", "toy_agent:raising")
 
 
 def junit(folder: Path) -> ET.Element:
     """The suite in a JUnit file that this test just wrote."""
     return ET.parse(folder / "junit.xml").getroot()[0]  # noqa: S314 - our own file
+
+
+def facts(suite: ET.Element) -> dict[str | None, list[tuple[str | None, str | None]]]:
+    """The properties of the suite, and those of each verdict."""
+    cases = {case.get("name"): case for case in suite.iter("testcase") if case.get("classname") == "voice"}
+    return {
+        name: [(prop.get("name"), prop.get("value")) for prop in node.find("properties") or ()]
+        for name, node in {"": suite, **cases}.items()
+    }
 
 
 def test_an_agent_against_itself_passes_and_exits_with_0(voice_project: VoiceProject) -> None:
@@ -47,12 +58,62 @@ def test_junit_holds_the_facts_behind_each_gating_verdict(voice_project: VoicePr
         assert found["outcome"] == verdict["outcome"]
         assert found["reason"] == verdict["reason"]
         assert found["margin"] == "+5pp"
-        assert {"estimate", "interval", "clusters"} <= found.keys()
+        assert found["metric"] == verdict["metric"]["name"]
+        assert found["cohort"] == verdict["cohort"]["name"]
+        tags = {
+            str(key).removeprefix("cohort."): value for key, value in found.items() if "cohort." in str(key)
+        }
+        assert tags == verdict["cohort"]["tags"]
+        assert (found["gating"], found["policy"]) == ("true", "pr")
+        assert found["blocks"] == str(verdict["blocks"]).lower()
+        assert int(str(found["pairs"])) == verdict["counts"]["scored"]
+        assert int(str(found["speakers"])) == verdict["counts"]["speakers"]
+        estimate = verdict["estimate"]
+        for key in ("baseline", "candidate", "difference", "worse_by"):
+            assert float(str(found[f"estimate.{key}"])) == pytest.approx(estimate[key], rel=1e-5)
+        for key, value in estimate["interval"].items():
+            assert found[f"interval.{key}"] == (value if value == "unbounded" else f"{value:.6g}")
+        assert found["p"] == f"{estimate['p_worse']:.6g}"
+        assert found["p_adjusted"] == f"{estimate['p_adjusted']:.6g}"
         failure = cases[name].find("failure")
         assert (failure is not None) == (verdict["outcome"] in ("regressed", "invalid"))
         if failure is not None:
             assert verdict["reason"] in str(failure.get("message"))
             assert "Traceback" not in str(failure.text)
+
+
+def test_junit_holds_the_facts_of_the_whole_run(voice_project: VoiceProject) -> None:
+    voice_project.run("--voice-run", "run", *RAISING, "--junitxml", "junit.xml", "--voice-seed", "11")
+    properties = junit(voice_project.path).find("properties")
+    assert properties is not None
+    found = {prop.get("name"): prop.get("value") for prop in properties}
+    gate = voice_project.gate()
+    assert (
+        found.items()
+        >= {
+            "voiceeval.version": __version__,
+            "voiceeval.seed": "11",
+            "voiceeval.suite": "toy",
+            "voiceeval.baseline": "steady 1",
+            "voiceeval.candidate": "raising 1",
+            "voiceeval.candidate.release_date": "2026-01-01",
+            "voiceeval.policy": "pr",
+            "voiceeval.may_ship": "false",
+            "voiceeval.partial": "false",
+            "voiceeval.headline": gate["headline"],
+        }.items()
+    )
+
+
+def test_under_xdist_the_junit_file_holds_the_same_facts(voice_project: VoiceProject) -> None:
+    voice_project.run("--voice-run", "one", *RAISING, "--junitxml", "junit.xml")
+    one = facts(junit(voice_project.path))
+    result = voice_project.run_apart("--voice-run", "two", *RAISING, "-n", "2", "--junitxml", "junit.xml")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED, result.stdout.str()
+    assert facts(junit(voice_project.path)) == one
+    assert len(one) == 1 + len(
+        [verdict for verdict in voice_project.gate("one")["verdicts"] if verdict["gating"]]
+    )
 
 
 def test_what_is_not_decided_is_skipped_under_pr_and_failed_under_release(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import pytest
 
-from voiceeval.verdict import Estimate, Outcome, Policy, Verdict, Waiver
+from voiceeval import __version__
+from voiceeval.call import Arm
+from voiceeval.reports.manifest_view import arm_view, written
+from voiceeval.reports.wording import headline, one_line
+from voiceeval.verdict import Comparison, Estimate, Outcome, Policy, Verdict, Waiver
 
 FILE = "voice"
 """Stands where a test report names a file."""
@@ -24,7 +29,7 @@ def verdict_report(verdict: Verdict, policy: Policy) -> Iterator[pytest.TestRepo
     What does not block although it is inconclusive, or regressed and waived, is *skipped*: a build server
     must not count it as passed.
     """
-    yield from _reports(verdict.id, _told(verdict, policy), properties(verdict))
+    yield from _reports(verdict.id, _told(verdict, policy), properties(verdict, policy))
 
 
 def fault_reports(faults: Iterable[str]) -> Iterator[pytest.TestReport]:
@@ -63,19 +68,76 @@ def _told(verdict: Verdict, policy: Policy) -> Told:
     return "passed", None
 
 
-def properties(verdict: Verdict) -> Iterator[tuple[str, object]]:
-    """The facts behind a verdict, for a JUnit file."""
+def properties(verdict: Verdict, policy: Policy) -> Iterator[tuple[str, object]]:
+    """The facts behind a verdict, for a JUnit file; what does not exist has no property."""
+    yield "metric", verdict.metric.name
+    yield "unit", verdict.metric.unit
+    yield "cohort", verdict.cohort.name
+    for tag, value in verdict.cohort.parts:
+        yield f"cohort.{one_line(tag)}", value
     yield "outcome", str(verdict.outcome)
+    yield "gating", _said(verdict.gating)
+    yield "blocks", _said(verdict.blocks(policy))
+    yield "policy", policy
     yield "reason", verdict.reason
     yield "margin", verdict.margin
+    yield "planned_pairs", verdict.counts.pairs
     yield "pairs", verdict.counts.scored
-    yield "clusters", verdict.counts.clusters
+    yield "speakers", verdict.counts.clusters
     if isinstance(verdict.estimate, Estimate):
-        estimate = verdict.estimate
-        yield "estimate", f"{estimate.difference:.6g}"
-        yield "interval", f"{estimate.interval.lower:.6g} {estimate.interval.upper:.6g}"
-        yield "p_adjusted", f"{estimate.p_adjusted:.4g}"
+        yield from _estimated(verdict.estimate)
     if verdict.waiver is not None:
         yield "waiver", waived(verdict.waiver)
     if verdict.flags:
         yield "flags", ", ".join(verdict.flags)
+
+
+def _estimated(estimate: Estimate) -> Iterator[tuple[str, object]]:
+    """Numbers in the metric's unit, shares as parts of 1; a bound that does not exist is ``unbounded``."""
+    interval = estimate.interval
+    for name, value in (
+        ("estimate.baseline", estimate.baseline),
+        ("estimate.candidate", estimate.candidate),
+        ("estimate.difference", estimate.difference),
+        ("estimate.worse_by", estimate.worse_by),
+        ("interval.lower", interval.lower),
+        ("interval.upper", interval.upper),
+        ("interval.level", interval.level),
+        ("p", estimate.p_worse),
+        ("p_adjusted", estimate.p_adjusted),
+    ):
+        yield name, f"{value:.6g}" if math.isfinite(value) else "unbounded"
+
+
+def suite_properties(comparison: Comparison) -> Iterator[tuple[str, object]]:
+    """The facts of the whole run, for the test suite of a JUnit file."""
+    manifest = comparison.manifest
+    yield "voiceeval.version", __version__
+    yield "voiceeval.may_ship", _said(not comparison.failed)
+    yield "voiceeval.headline", headline(comparison)
+    yield "voiceeval.policy", comparison.policy
+    yield "voiceeval.partial", _said(comparison.partial)
+    for key in ("suite", "seed", "matrix", "trials", "engine"):
+        if key in manifest:
+            yield f"voiceeval.{key}", written(manifest[key])
+    for arm in Arm:
+        view = arm_view(manifest, arm)
+        yield f"voiceeval.{arm}", view.label
+        if view.release_date:
+            yield f"voiceeval.{arm}.release_date", view.release_date
+
+
+def record_suite(config: pytest.Config, comparison: Comparison) -> None:
+    """Add the facts of the whole run to the JUnit file, if one is written.
+
+    As pytest's ``record_testsuite_property`` does; that is a fixture, and no test of ours asks for one.
+    """
+    for plugin in config.pluginmanager.get_plugins():
+        record = getattr(plugin, "add_global_property", None)
+        if callable(record):
+            for name, value in suite_properties(comparison):
+                record(name, str(value))
+
+
+def _said(value: bool) -> str:
+    return str(value).lower()
