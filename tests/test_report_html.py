@@ -71,7 +71,7 @@ HOSTILE = (
     "&lt;b&gt;&amp;",
     "\ud800 lone",
 )
-PLAIN_LINK = re.compile(r"#[a-z0-9-]*|(\.\./)*[A-Za-z0-9_./-]+(#[A-Za-z0-9_.~%+=&*-]*)?")
+PLAIN_LINK = re.compile(r"#[a-z0-9-]*|#t=\d+\.\d{3}|(\.\./)*[A-Za-z0-9_./-]+(#[A-Za-z0-9_.~%+=&*-]*)?")
 CALL_PAGE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,70}\.html")
 
 

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from pydantic import JsonValue
 
 from voiceeval.call import AgentStopped, Arm, AsideStarted, Call, Damage, Ending, ReplyDropped
 from voiceeval.call_audio import Playing
 from voiceeval.channel.damage import NotMeasured, clipped_share, loss_rate, snr_db
-from voiceeval.cohort import PlannedCall
+from voiceeval.cohort import Cohort, PlannedCall
 from voiceeval.metrics.floor import floor_of
-from voiceeval.reports.alignment import LONGEST_TEXT
-from voiceeval.reports.call_list import Result, call_result, call_value, metrics_of
+from voiceeval.metrics.waits import waits
+from voiceeval.reports.alignment import hearings_of
+from voiceeval.reports.call_list import Result, call_result, call_rows, metrics_of
 from voiceeval.reports.call_timeline import Timeline, timelines
 from voiceeval.reports.call_turns import Side, TurnReader, answers_ms, ends_too_early
+from voiceeval.reports.first_fault import Departure, FirstFault, departure, first_fault, saved_by_words
+from voiceeval.reports.observed_faults import ArmCall
+from voiceeval.reports.page_links import cohort_href
 from voiceeval.reports.report_input import ReportInput, arm_call_id
-from voiceeval.reports.wording import as_json, counted, shortened
+from voiceeval.reports.score_reasons import ReasonGroup, metric_groups, score_reasons
+from voiceeval.reports.state_diff import Due, StateChange, due_state, state_changes
+from voiceeval.reports.tool_path_diff import PathDiff, path_diff
+from voiceeval.reports.wording import as_json, counted
 from voiceeval.scenario import Scenario
-from voiceeval.score import NotScored, Scored
 
 LONGEST_STATE = 20_000
 """Characters of the tools' final world that a page shows."""
+MOST_CHANGES = 200
+"""Paths that a page lists of those at which the arms' final worlds differ."""
+_MOST_COHORTS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +40,27 @@ class ArmPage:
 
     result: Result
     ending: str
-    failure: str
-    saved: str
+    failure: str = ""
+    fault: tuple[FirstFault, ...] = ()
+    """The first thing to go wrong; nothing where the call was not placed."""
+    saved: str = ""
     """Whether the right words would have saved it, in words."""
-    final_state: str
-    usage: str
-    line: str
+    path: tuple[PathDiff, ...] = ()
+    """The tool calls against those that were due, where the scenario is known."""
+    final_state: str = ""
+    usage: str = ""
+    line: str = ""
     """What the line did to the caller's audio; empty where no line of ours carried it."""
 
 
 @dataclass(frozen=True, slots=True)
-class ScoreRow:
-    """One metric on both arms."""
+class DueRow:
+    """A value that was due at the end, and what either arm ended with."""
 
-    title: str
-    definition: str
-    values: tuple[str, str]
-    evidence: tuple[str, str]
+    path: str
+    expected: str
+    found: tuple[tuple[bool, str], ...]
+    """Of each arm whether it is right, and the value in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,66 +71,150 @@ class CallPage:
     scenario: tuple[Scenario, ...]
     """The scenario, or nothing where the run no longer has it."""
     arms: Mapping[Arm, ArmPage]
+    departs: tuple[Departure, ...]
+    """Where the candidate departs from the baseline, where both were placed."""
     timelines: Mapping[Arm, Timeline]
     """Of the arms whose calls have events."""
     turns: tuple[tuple[int, Mapping[Arm, Side]], ...]
-    scores: tuple[ScoreRow, ...]
-    expected_calls: tuple[str, ...]
-    expected_state: tuple[tuple[str, str, str, str], ...]
-    """Path, expected value, and what the arms ended with."""
-    tags: tuple[tuple[str, str], ...]
+    reasons: tuple[ReasonGroup, ...]
+    """Every score and what it rests on."""
+    due: tuple[DueRow, ...]
+    worlds: tuple[StateChange, ...]
+    """Where the candidate's final world differs from the baseline's."""
+    worlds_left_out: int
+    """How many more such paths there are."""
+    tags: tuple[tuple[str, str, str], ...]
+    """Tag, value, and the page of all calls that have it."""
+    cohorts: tuple[tuple[str, str], ...]
+    """Name and page of the cohorts with verdicts that the call belongs to."""
+    neighbours: tuple[str, str]
+    """The pages of the calls before and after it in the list; empty at its ends."""
+
+
+class CallPages:
+    """Lays out the calls of one run; what all their pages need is worked out once."""
+
+    def __init__(self, report: ReportInput, *, played_href: Callable[[Playing], str] = lambda _: "") -> None:
+        """Of one run.
+
+        Args:
+            report: the run.
+            played_href: from a part of a reply to a file that holds just that, as seen from a call's page;
+                or nothing.
+        """
+        self._report = report
+        self._played_href = played_href
+        metrics = tuple(metrics_of(report).values())
+        self._groups = metric_groups(metrics)
+        self._neighbours = _neighbours(report)
+        cohorts = dict.fromkeys(verdict.cohort for verdict in report.comparison.verdicts)
+        self._cohorts = [
+            (set(cohort.parts), cohort.name, cohort_href(cohort, root="../"))
+            for cohort in cohorts
+            if cohort.parts
+        ]
+
+    def page(self, planned: PlannedCall) -> CallPage:
+        """One of its planned calls."""
+        report = self._report
+        ids = {arm: arm_call_id(planned, arm) for arm in Arm}
+        found = report.scenarios.get(planned.scenario)
+        locale = found.locale if found else planned.tags.get("locale", "en-US")
+        read = {arm: _read(report.calls[ids[arm]], found, locale) for arm in Arm if ids[arm] in report.calls}
+        both = [read[arm] for arm in Arm if arm in read]
+        worlds = state_changes(*(_world(arm) for arm in both)) if len(both) == len(Arm) else ()
+        return CallPage(
+            planned=planned,
+            scenario=() if found is None else (found,),
+            arms={arm: _arm_page(call_result(report, ids[arm]), read.get(arm), found) for arm in Arm},
+            departs=(departure(*both),) if len(both) == len(Arm) else (),
+            turns=self._turns(read),
+            timelines=timelines(
+                {arm: each.call for arm, each in read.items()},
+                {arm: each.floor for arm, each in read.items()},
+            ),
+            reasons=tuple(score_reasons(report, ids, self._groups)),
+            due=_due_rows(found, read),
+            worlds=worlds[:MOST_CHANGES],
+            worlds_left_out=max(0, len(worlds) - MOST_CHANGES),
+            tags=tuple(
+                (tag, value, cohort_href(Cohort.of({tag: value}), root="../"))
+                for tag, value in sorted(planned.tags.items())
+            ),
+            cohorts=self._cohorts_of(planned),
+            neighbours=self._neighbours.get(planned.id, ("", "")),
+        )
+
+    def _cohorts_of(self, planned: PlannedCall) -> tuple[tuple[str, str], ...]:
+        tags = set(planned.tags.items())
+        return tuple((name, href) for parts, name, href in self._cohorts if parts <= tags)[:_MOST_COHORTS]
+
+    def _turns(self, read: Mapping[Arm, ArmCall]) -> tuple[tuple[int, Mapping[Arm, Side]], ...]:
+        answers = [ms for each in read.values() for found in answers_ms(each.waits).values() for ms in found]
+        sides: dict[int, dict[Arm, Side]] = {}
+        for arm, each in read.items():
+            reader = TurnReader(
+                arm=each,
+                audio_href=self._report.audio_href,
+                played_href=self._played_href,
+                longest_ms=max(answers, default=1),
+            )
+            for number, side in reader.sides().items():
+                sides.setdefault(number, {})[arm] = side
+        return tuple((number, sides[number]) for number in sorted(sides))
 
 
 def call_page(
     report: ReportInput, planned: PlannedCall, *, played_href: Callable[[Playing], str] = lambda _: ""
 ) -> CallPage:
-    """Lay out one planned call.
+    """Lay out one planned call by itself; `CallPages` is for many."""
+    return CallPages(report, played_href=played_href).page(planned)
 
-    Args:
-        report: the run.
-        planned: one of its calls.
-        played_href: from a part of a reply to a file that holds just that, as seen from the page; or nothing.
-    """
-    ids = {arm: arm_call_id(planned, arm) for arm in Arm}
-    calls = {arm: report.calls[ids[arm]] for arm in Arm if ids[arm] in report.calls}
-    found = report.scenarios.get(planned.scenario)
-    locale = found.locale if found else planned.tags.get("locale", "en-US")
-    answers = [ms for call in calls.values() for answer in answers_ms(call).values() for ms in answer]
-    sides: dict[int, dict[Arm, Side]] = {}
-    for arm, call in calls.items():
-        reader = TurnReader(
-            call=call,
-            locale=locale,
-            audio_href=report.audio_href,
-            played_href=played_href,
-            longest_ms=max(answers, default=1),
-        )
-        for number, side in reader.sides().items():
-            sides.setdefault(number, {})[arm] = side
-    return CallPage(
-        planned=planned,
-        scenario=() if found is None else (found,),
-        arms={arm: _arm_page(report, ids[arm], calls.get(arm), found) for arm in Arm},
-        timelines=timelines(calls),
-        turns=tuple((number, sides[number]) for number in sorted(sides)),
-        scores=tuple(_score_rows(report, ids)),
-        expected_calls=() if found is None else tuple(_expected_calls(found)),
-        expected_state=() if found is None else tuple(_expected_state(found, calls)),
-        tags=tuple(sorted(planned.tags.items())),
+
+def _read(call: Call, scenario: Scenario | None, locale: str) -> ArmCall:
+    return ArmCall(
+        call=call,
+        locale=locale,
+        floor=floor_of(call.events),
+        hearings=hearings_of(call, locale, scenario),
+        waits=waits(call.events),
+        path=() if scenario is None else (path_diff(scenario, call.events),),
     )
 
 
-def _arm_page(report: ReportInput, call_id: str, call: Call | None, scenario: Scenario | None) -> ArmPage:
-    result = call_result(report, call_id)
-    if call is None:
-        return ArmPage(result, "planned, and not placed", "", "", "", "", "")
+def _world(arm: ArmCall) -> dict[str, JsonValue]:
+    return dict(arm.call.final_state)
+
+
+def _neighbours(report: ReportInput) -> dict[str, tuple[str, str]]:
+    """The pages before and after each call, in the order of the list of calls."""
+    gating = {verdict.metric.name: verdict.metric for verdict in report.comparison.verdicts if verdict.gating}
+    rows = call_rows(report, gating.values())
+    pages = ["", *(f"{row.slug}.html" for row in rows), ""]
+    return {row.planned.id: (pages[at], pages[at + 2]) for at, row in enumerate(rows)}
+
+
+def _arm_page(result: Result, arm: ArmCall | None, scenario: Scenario | None) -> ArmPage:
+    if arm is None:
+        return ArmPage(result, "planned, and not placed")
+    call = arm.call
     usage = (
         f"{call.usage.audio_in_ms} ms of audio, {call.usage.input_tokens} + {call.usage.output_tokens} "
         f"tokens, {call.usage.spoken_characters} characters spoken; cost {call.cost:.4f}"
     )
-    saved = "" if result in (Result.DONE, Result.ENDED) or scenario is None else _saved(call, scenario)
-    state = as_json(dict(call.final_state), limit=LONGEST_STATE, indent=1)
-    return ArmPage(result, str(call.ending), call.failure, saved, state, usage, line_told(call.damage))
+    lost = result not in (Result.DONE, Result.ENDED)
+    saved = saved_by_words(arm, scenario) if lost else None
+    return ArmPage(
+        result=result,
+        ending=str(call.ending),
+        failure=call.failure,
+        fault=(first_fault(result, arm, scenario, saved=saved),),
+        saved=_saved(arm, saved) if lost and scenario is not None else "",
+        path=arm.path,
+        final_state=as_json(dict(call.final_state), limit=LONGEST_STATE, indent=1),
+        usage=usage,
+        line=line_told(call.damage),
+    )
 
 
 def line_told(damage: Damage) -> str:
@@ -133,83 +231,43 @@ def line_told(damage: Damage) -> str:
     return "; ".join(parts)
 
 
-def _saved(call: Call, scenario: Scenario) -> str:
-    replay = call.given_right_words
-    if call.ending is Ending.HARNESS_FAILED:
+def _saved(arm: ArmCall, saved: bool | None) -> str:
+    if arm.call.ending is Ending.HARNESS_FAILED:
         return ""
-    if replay is None:
+    if saved is None:
         return "Not known whether the right words would have saved it: this engine cannot replay a call."
-    from voiceeval.metrics.task import judge_task
-
-    done = judge_task(scenario, replay.events, replay.final_state).completed
-    if done and replay.ending is Ending.COMPLETED:
-        if _is_disturbed(call):
-            return (
-                "Recognition or turn-taking is to blame: given the words that were said, one turn after the "
-                "other and nothing beside them, the same dialogue completes the task."
-            )
+    if not saved:
+        return "Dialogue is to blame: given the words that were said, it loses the task too."
+    if _is_disturbed(arm):
         return (
-            "Recognition is to blame: given the words that were said, the same dialogue completes the task."
+            "Recognition or turn-taking is to blame: given the words that were said, one turn after the "
+            "other and nothing beside them, the same dialogue completes the task."
         )
-    return "Dialogue is to blame: given the words that were said, it loses the task too."
+    return "Recognition is to blame: given the words that were said, the same dialogue completes the task."
 
 
-def _is_disturbed(call: Call) -> bool:
+def _is_disturbed(arm: ArmCall) -> bool:
     """Whether the two sides got in each other's way, which they do not in a replay on the right words."""
-    floor = floor_of(call.events)
     return any(
         isinstance(event, AsideStarted | ReplyDropped)
         or (isinstance(event, AgentStopped) and event.interrupted)
-        or ends_too_early(event, floor)
-        for event in call.events
+        or ends_too_early(event, arm.floor)
+        for event in arm.call.events
     )
 
 
-def _score_rows(report: ReportInput, ids: Mapping[Arm, str]) -> Iterable[ScoreRow]:
-    for name, metric in metrics_of(report).items():
-        scores = [report.scores.get((ids[arm], name)) for arm in Arm]
-        if any(score is not None for score in scores):
-            evidence = [
-                "\n".join(score.evidence)
-                if isinstance(score, Scored)
-                else score.reason
-                if isinstance(score, NotScored)
-                else ""
-                for score in scores
-            ]
-            values = [call_value(metric, score) for score in scores]
-            yield ScoreRow(
-                title=metric.title,
-                definition=metric.definition,
-                values=(values[0], values[1]),
-                evidence=(
-                    shortened(evidence[0], limit=LONGEST_TEXT),
-                    shortened(evidence[1], limit=LONGEST_TEXT),
-                ),
-            )
-
-
-def _expected_calls(scenario: Scenario) -> Iterable[str]:
-    for path in scenario.tool_paths:
-        calls = [f"{call.name} {as_json(dict(call.arguments), limit=LONGEST_TEXT)}" for call in path.calls]
-        extras = "no other calls" if path.extra_calls == "forbid" else "other calls allowed"
-        order = {"exact": "exactly", "in_order": "in this order", "any_order": "in any order"}[path.order]
-        yield f"{order}: {'; '.join(calls) or 'no call at all'} ({extras})"
-
-
-def _expected_state(scenario: Scenario, calls: Mapping[Arm, Call]) -> Iterable[tuple[str, str, str, str]]:
-    for path, expected in scenario.outcome.state.items():
-        ends = [_at_path(calls[arm].final_state, path) if arm in calls else "not run" for arm in Arm]
-        yield path, as_json(expected, limit=LONGEST_TEXT), ends[0], ends[1]
-
-
-def _at_path(state: Mapping[str, Any], path: str) -> str:
-    """The value at a dotted path; keys may hold dots themselves."""
-    if path in state:
-        return as_json(state[path], limit=LONGEST_TEXT)
-    parts = path.split(".")
-    for cut in range(len(parts) - 1, 0, -1):
-        inner = state.get(".".join(parts[:cut]))
-        if isinstance(inner, Mapping):
-            return _at_path(inner, ".".join(parts[cut:]))
-    return "absent"
+def _due_rows(scenario: Scenario | None, read: Mapping[Arm, ArmCall]) -> tuple[DueRow, ...]:
+    if scenario is None:
+        return ()
+    wanted = scenario.outcome.state
+    sides: list[tuple[Due, ...]] = [
+        due_state(wanted, read[arm].call.final_state) if arm in read else () for arm in Arm
+    ]
+    return tuple(
+        DueRow(
+            path,
+            as_json(value, limit=400),
+            tuple((side[at].right, side[at].found) if side else (False, "not run") for side in sides),
+        )
+        for at, (path, value) in enumerate(wanted.items())
+    )

@@ -53,9 +53,10 @@ class Timeline:
     """The same in a sentence, for those who do not see it."""
 
 
-def timelines(calls: Mapping[Arm, Call]) -> Mapping[Arm, Timeline]:
-    """Both arms' calls on one scale."""
-    floors = {arm: floor_of(call.events) for arm, call in calls.items() if call.events}
+def timelines(calls: Mapping[Arm, Call], known: Mapping[Arm, Floor] | None = None) -> Mapping[Arm, Timeline]:
+    """Both arms' calls on one scale; ``known`` saves reading again who speaks when."""
+    known = known or {}
+    floors = {arm: known.get(arm) or floor_of(call.events) for arm, call in calls.items() if call.events}
     whole_ms = max((floor.ends_ms for floor in floors.values()), default=0)
     return {arm: _timeline(calls[arm], floor, max(whole_ms, 1)) for arm, floor in floors.items()}
 

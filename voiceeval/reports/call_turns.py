@@ -11,7 +11,6 @@ from voiceeval.call import (
     AgentStarted,
     AgentStopped,
     AsideStarted,
-    Call,
     CallerStarted,
     EndOfTurn,
     Event,
@@ -27,10 +26,10 @@ from voiceeval.call import (
     turns,
 )
 from voiceeval.call_audio import Playing, playings
-from voiceeval.metrics.floor import AgentSpeech, Floor, floor_of
-from voiceeval.metrics.spoken_turns import spoken_turns
-from voiceeval.metrics.waits import reply_to, waits
-from voiceeval.reports.alignment import LONGEST_TEXT, Hearing, hear, unaligned
+from voiceeval.metrics.floor import AgentSpeech, Floor
+from voiceeval.metrics.waits import Wait, reply_to
+from voiceeval.reports.alignment import LONGEST_TEXT, Hearing, TurnHearing, hear, unaligned
+from voiceeval.reports.observed_faults import ArmCall
 from voiceeval.reports.wording import as_json, clock, shortened
 
 ASIDES = {"back_channel": "back-channel", "cough": "cough", "side_talk": "side talk"}
@@ -48,8 +47,8 @@ class Step:
     kind: str
     """``caller``, ``silent``, ``aside``, ``keys``, ``too early``, ``hears``, ``deaf``, ``drops``, ``says``,
     ``cut off``, ``calls``, ``returns``, ``fails``, ``failed`` or ``ends``."""
-    at: str
-    """When, on the call's clock: ``0:12.4``."""
+    at_ms: Milliseconds
+    """When, on the call's clock."""
     text: str
     detail: str = ""
     notes: tuple[str, ...] = ()
@@ -57,6 +56,16 @@ class Step:
     audio: str = ""
     hearings: tuple[Hearing, ...] = ()
     """What the agent's recognizer made of it, or, of the agent's own audio, the reference recognizer."""
+
+    @property
+    def at(self) -> str:
+        """When, as people read it: ``0:12.4``."""
+        return clock(self.at_ms)
+
+    @property
+    def moment(self) -> str:
+        """The fragment that leads to it: ``t=12.400``."""
+        return f"t={self.at_ms / 1000:.3f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +94,7 @@ class Side:
 class TurnReader:
     """Lays out the turns of one arm's call."""
 
-    call: Call
-    locale: str
+    arm: ArmCall
     audio_href: Callable[[str], str]
     played_href: Callable[[Playing], str]
     """From a part of a reply to a file that holds just that, as seen from the call's page; or nothing."""
@@ -95,9 +103,9 @@ class TurnReader:
 
     def sides(self) -> dict[int, Side]:
         """This arm's share of every turn, by turn number."""
-        floor = floor_of(self.call.events)
-        answered = answers_ms(self.call)
-        words = _WordsReader(self.call, self.locale)
+        floor = self.arm.floor
+        answered = answers_ms(self.arm.waits)
+        words = _WordsReader(self.arm.hearings)
         agent = _AgentReader(self, floor)
         return {
             turn.number: Side(
@@ -106,7 +114,7 @@ class TurnReader:
                 timings=_timings(turn, floor, self.longest_ms),
                 answered_ms=answered.get(turn.number, ()),
             )
-            for turn in turns(self.call.events)
+            for turn in turns(self.arm.call.events)
         }
 
     def _href(self, digest: str) -> str:
@@ -116,9 +124,8 @@ class TurnReader:
 class _WordsReader:
     """What the recognizer made of each turn, aligned with all that was said in it."""
 
-    def __init__(self, call: Call, locale: str) -> None:
-        self._locale = locale
-        self._spoken = {turn.number: turn for turn in spoken_turns(call)}
+    def __init__(self, hearings: Mapping[int, TurnHearing]) -> None:
+        self._hearings = hearings
 
     def steps(self, turn: Turn, event: Transcribed) -> Iterator[Step]:
         """A transcript; after the last of several the words of all of them together."""
@@ -129,21 +136,17 @@ class _WordsReader:
             for each in turn.events
             if isinstance(each, Transcribed) and each.heard not in ("aside", "keys")
         ]
-        spoken = self._spoken.get(turn.number)
-        at = clock(event.at_ms)
-        if spoken is None or event not in counted:
+        found = self._hearings.get(turn.number)
+        at = event.at_ms
+        if found is None or event not in counted:
             yield Step("hears", at, "", notes=notes, hearings=(unaligned(event.text),))
         elif len(counted) == 1:
-            yield Step("hears", at, "", notes=notes, hearings=(self._aligned(spoken.text, spoken.heard),))
+            yield Step("hears", at, "", notes=notes, hearings=(found.hearing,))
         else:
             yield Step("hears", at, "", notes=notes, hearings=(unaligned(event.text),))
             if event is counted[-1]:
                 together = f"{len(counted)} transcripts of this turn, together:"
-                whole = self._aligned(spoken.text, spoken.heard)
-                yield Step("hears", at, "", notes=(together,), hearings=(whole,))
-
-    def _aligned(self, said: str, heard: str) -> Hearing:
-        return hear(said, heard, locale=self._locale)
+                yield Step("hears", at, "", notes=(together,), hearings=(found.hearing,))
 
 
 class _AgentReader:
@@ -153,9 +156,10 @@ class _AgentReader:
         self._reader = reader
         self._floor = floor
         # By identity: two replies may be equal in every field, and the first may be the one that was cut.
-        self._playings = {id(playing.started): playing for playing in playings(reader.call)}
+        self._playings = {id(playing.started): playing for playing in playings(reader.arm.call)}
         self._trips = {
-            heard.audio: hear(heard.said, heard.heard, locale=reader.locale) for heard in reader.call.heard
+            heard.audio: hear(heard.said, heard.heard, locale=reader.arm.locale)
+            for heard in reader.arm.call.heard
         }
 
     def says(self, event: AgentStarted) -> Step:
@@ -174,7 +178,7 @@ class _AgentReader:
             audio = relative_href(self._reader.audio_href(event.audio)) if event.audio else ""
         trip = (self._trips[event.audio],) if event.audio in self._trips and playing.whole else ()
         text = shortened(event.text, limit=LONGEST_TEXT)
-        return Step("says", clock(event.at_ms), text, notes=tuple(notes), audio=audio, hearings=trip)
+        return Step("says", event.at_ms, text, notes=tuple(notes), audio=audio, hearings=trip)
 
 
 def _steps(
@@ -184,11 +188,11 @@ def _steps(
     deaf = not any(isinstance(event, Transcribed) for event in turn.events)
     keys: list[KeyPressed] = []
     for event in turn.events:
-        at = clock(event.at_ms)
+        at = event.at_ms
         if isinstance(event, KeyPressed):
             keys.append(event)
             if event is _last(turn.events, KeyPressed):
-                yield Step("keys", clock(keys[0].at_ms), " ".join(key.key for key in keys))
+                yield Step("keys", keys[0].at_ms, " ".join(key.key for key in keys))
         elif isinstance(event, CallerStarted):
             yield _caller_step(event, floor, href)
             if deaf and event is spoken[-1]:
@@ -218,9 +222,9 @@ def _caller_step(event: CallerStarted, floor: Floor, href: Callable[[str], str])
     elif over and event.text:
         notes.append("speaks over the agent")
     if not event.text:
-        return Step("silent", clock(event.at_ms), "stays silent", notes=tuple(notes))
+        return Step("silent", event.at_ms, "stays silent", notes=tuple(notes))
     text = shortened(event.text, limit=LONGEST_TEXT)
-    return Step("caller", clock(event.at_ms), text, notes=tuple(notes), audio=href(event.audio))
+    return Step("caller", event.at_ms, text, notes=tuple(notes), audio=href(event.audio))
 
 
 def _sounds(speech: AgentSpeech, at_ms: Milliseconds) -> bool:
@@ -242,10 +246,10 @@ def _too_early(event: EndOfTurn, floor: Floor) -> Iterator[Step]:
         speaks = any(stretch.holds(event.at_ms) for taken in floor.turns for stretch in taken.stretches)
         where = "in the middle of it" if speaks else "before the caller goes on"
         text = f"takes the turn for over {where}, {left_ms} ms before its end"
-        yield Step("too early", clock(event.at_ms), text)
+        yield Step("too early", event.at_ms, text)
 
 
-def _work_step(event: Event, at: str) -> Iterator[Step]:
+def _work_step(event: Event, at: Milliseconds) -> Iterator[Step]:
     """What the agent does besides speaking, and how the call ends."""
     if isinstance(event, ReplyDropped):
         yield Step("drops", at, "gives up the reply it was preparing: the caller goes on")
@@ -262,11 +266,9 @@ def _work_step(event: Event, at: str) -> Iterator[Step]:
         yield Step("ends", at, f"{event.by} ends the call: {event.reason}")
 
 
-def answers_ms(call: Call) -> Mapping[int, tuple[Milliseconds, ...]]:
+def answers_ms(found: Sequence[Wait]) -> Mapping[int, tuple[Milliseconds, ...]]:
     """By turn, from the caller's last sound to the agent's first of the reply; none where there is none."""
-    return {
-        wait.turn.number: (wait.ms,) for wait in waits(call.events) if wait.ms is not None and wait.ms > 0
-    }
+    return {wait.turn.number: (wait.ms,) for wait in found if wait.ms is not None and wait.ms > 0}
 
 
 def relative_href(href: str) -> str:

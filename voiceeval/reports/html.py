@@ -12,7 +12,7 @@ from voiceeval.call import Arm, Stage
 from voiceeval.reports.call_clips import PlayedClips
 from voiceeval.reports.call_columns import write_columns
 from voiceeval.reports.call_list import slug
-from voiceeval.reports.call_page import call_page
+from voiceeval.reports.call_page import CallPages
 from voiceeval.reports.call_tracks import call_data, in_page
 from voiceeval.reports.cohort_page import PAGE as COHORT_PAGE
 from voiceeval.reports.cohort_page import cohort_values
@@ -58,6 +58,7 @@ class HtmlReport:
         calls.mkdir(exist_ok=True)
         template = self._templates.get_template("call.html.j2")
         parts = PlayedClips(folder, report.audio)
+        pages = CallPages(report, played_href=parts.href)
         waveforms = KeptWaveforms.read(folder.parent / "audio" / "waveforms.json")
         names = {arm: arm_view(report.comparison.manifest, arm).label for arm in Arm}
         shared = {
@@ -68,7 +69,7 @@ class HtmlReport:
         for planned in report.planned:
             tracks = call_data(report, planned, labels=names, played_href=parts.href, waveforms=waveforms)
             page = template.render(
-                page=call_page(report, planned, played_href=parts.href),
+                page=pages.page(planned),
                 call_data=in_page(tracks),
                 **shared,
             )

@@ -46,6 +46,7 @@ def page_templates() -> Environment:
             "blamed_stage",
             "blame_counts",
             "bounds",
+            "clock",
             "counted",
             "coverage",
             "difference",
