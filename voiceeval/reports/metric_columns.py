@@ -10,7 +10,7 @@ from voiceeval.call import Arm
 from voiceeval.reports.call_list import metrics_of
 from voiceeval.reports.cohort_table import gating_table, reported_metrics_table
 from voiceeval.reports.report_input import ReportInput, arm_call_id
-from voiceeval.score import Direction, Gap, MetricInfo, NotScored, Ratio, Score
+from voiceeval.score import Direction, Gap, MetricInfo, NotScored, Ratio, Score, Scored
 
 SCORED = "."
 GAP_LETTERS: Mapping[Gap, str] = {
@@ -52,6 +52,8 @@ def plain(value: float, *, whole: bool = False) -> float | int | None:
     >>> plain(0.0412000001), plain(3.0), plain(1204.4, whole=True)
     (0.0412, 3, 1204)
     """
+    if isinstance(value, int):
+        return value
     if not math.isfinite(value):
         return None
     if whole or value == int(value):
@@ -68,10 +70,9 @@ def _side(report: ReportInput, metric: MetricInfo, ids: list[str]) -> dict[str, 
     for call_id in ids:
         score = report.scores.get((call_id, metric.name))
         gaps.append(_gap(report, call_id, score))
-        found = () if score is None or isinstance(score, NotScored) else score.observations
-        total = Ratio.pooled(found) if len(found) != 1 else found[0]
-        numerators.append(plain(total.numerator, whole=whole))
-        denominators.append(plain(total.denominator))
+        found = score.observations if isinstance(score, Scored) else ()
+        numerators.append(plain(sum(ratio.numerator for ratio in found), whole=whole))
+        denominators.append(plain(sum(ratio.denominator for ratio in found)))
         if whole:
             observations.append([_each(ratio) for ratio in found if ratio.denominator])
     columns: dict[str, Any] = {
@@ -83,7 +84,9 @@ def _side(report: ReportInput, metric: MetricInfo, ids: list[str]) -> dict[str, 
 
 
 def _each(ratio: Ratio) -> float | int | None:
-    return plain(ratio.numerator / ratio.denominator, whole=True)
+    return plain(
+        ratio.numerator if ratio.denominator == 1 else ratio.numerator / ratio.denominator, whole=True
+    )
 
 
 def _gap(report: ReportInput, call_id: str, score: Score | None) -> str:
