@@ -328,5 +328,5 @@ def test_names_too_long_for_a_link_lead_to_the_page_of_cohorts() -> None:
 def test_gating_metrics_all_have_a_panel_and_a_column() -> None:
     page = HtmlReport().index(report_input())
     for metric in GATING:
-        assert f'<section class="card forest-card" aria-label="{metric.title}">' in page
+        assert f'<div class="card forest-card">\n<h3><bdi>{metric.title}</bdi>' in page
         assert f"metric={metric.name}" in page
