@@ -102,8 +102,8 @@ def test_every_cell_is_reached_and_named_by_keyboard(chromium: Chromium, heard_r
     for _ in range(200):
         page.keyboard.press("Tab")
         inside = page.evaluate(
-            "document.activeElement.closest('td.cell') && getComputedStyle(document.activeElement).outlineStyle "
-            "+ ' ' + document.activeElement.innerText"
+            "document.activeElement.closest('td.cell') && "
+            "getComputedStyle(document.activeElement).outlineStyle + ' ' + document.activeElement.innerText"
         )
         if inside:
             reached.append(inside)
@@ -132,7 +132,8 @@ def test_drawn_lines_of_a_panel_meet_and_points_lie_inside_their_intervals(
           [...table.querySelectorAll('tbody svg.strip')].map(strip => {
             const box = one => strip.querySelector(one).getBoundingClientRect();
             const middle = one => (box(one).left + box(one).right) / 2;
-            return [box('.range').left, middle('.point'), box('.range').right, middle('.zero'), middle('.margin'),
+            return [box('.range').left, middle('.point'), box('.range').right,
+                    middle('.zero'), middle('.margin'),
                     strip.parentElement.getBoundingClientRect().left,
                     strip.parentElement.getBoundingClientRect().right];
           }))"""
