@@ -123,33 +123,6 @@ class _Verdict(NamedTuple):
     line: str
 
 
-class EntityPlace(NamedTuple):
-    """Which tokens of a turn belong to an entity of a type: ``tokens[start:end]``."""
-
-    type: str
-    start: int
-    end: int
-
-
-def entity_places(text: str, entities: Sequence[Entity], normalizer: Normalizer) -> tuple[EntityPlace, ...]:
-    """Where the entities stand that are looked for in a turn, in the order in which they are marked."""
-    tokens = normalizer.tokens(text)
-    return tuple(
-        EntityPlace(
-            spoken.type,
-            _alike(tokens, spoken.before),
-            len(tokens) - _alike(tokens[::-1], spoken.after[::-1]),
-        )
-        for spoken in _said_in(text, entities, normalizer)
-    )
-
-
-def _alike(tokens: Sequence[str], others: Sequence[str]) -> int:
-    """How many tokens two texts have in common before they differ."""
-    differing = (at for at, (one, other) in enumerate(zip(tokens, others, strict=False)) if one != other)
-    return next(differing, min(len(tokens), len(others)))
-
-
 def _said_in(text: str, entities: Sequence[Entity], normalizer: Normalizer) -> Iterator[_Spoken]:
     """The entities that occur in a turn; one that is marked twice is looked for twice."""
     turn = normalizer.read(text)

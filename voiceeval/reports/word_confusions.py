@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from voiceeval.call import Arm, Call, Ending
 from voiceeval.metrics.alignment import align
-from voiceeval.metrics.entities import entity_places
 from voiceeval.metrics.spoken_turns import never_reached, reports_transcripts, spoken_turns
-from voiceeval.normalizers import Normalizer, normalizer_for
+from voiceeval.normalizers import normalizer_for
+from voiceeval.reports.alignment import Edit, hear
 from voiceeval.reports.coded_columns import Codes
 from voiceeval.reports.report_input import ReportInput, arm_call_id
 from voiceeval.scenario import Entity, Scenario
@@ -36,10 +36,8 @@ def word_columns(report: ReportInput) -> dict[str, Any]:
     for arm in Arm:
         lines: list[list[int]] = []
         for row, planned in enumerate(report.planned):
-            scenario, call = (
-                report.scenarios.get(planned.scenario),
-                report.calls.get(arm_call_id(planned, arm)),
-            )
+            scenario = report.scenarios.get(planned.scenario)
+            call = report.calls.get(arm_call_id(planned, arm))
             if scenario is None or call is None:
                 continue
             for error, times in word_errors(scenario, call).items():
@@ -53,41 +51,39 @@ def word_errors(scenario: Scenario, call: Call) -> Counter[WordError]:
     """The errors of one call: as many as its word error rate has in the numerator."""
     if call.ending is Ending.HARNESS_FAILED or not reports_transcripts(call):
         return Counter()
-    return Counter(_errors(scenario, call, normalizer_for(scenario.locale)))
+    return Counter(_errors(scenario, call))
 
 
-def _errors(scenario: Scenario, call: Call, normalizer: Normalizer) -> Iterator[WordError]:
+def _errors(scenario: Scenario, call: Call) -> Iterator[WordError]:
     for turn in spoken_turns(call):
         due = 0 <= turn.script_turn < len(scenario.turns)
         entities = scenario.turns[turn.script_turn].entities if due else ()
-        yield from _in_turn(turn.text, turn.heard, entities, normalizer)
+        yield from _in_turn(turn.text, turn.heard, entities, scenario.locale)
     for missed in never_reached(scenario, call):
-        yield from _in_turn(missed.text, "", missed.entities, normalizer)
+        yield from _in_turn(missed.text, "", missed.entities, scenario.locale)
 
 
-def _in_turn(
-    text: str, heard_text: str, entities: Sequence[Entity], normalizer: Normalizer
-) -> Iterator[WordError]:
-    said, heard = normalizer.tokens(text), normalizer.tokens(heard_text)
-    if said == heard:
+def _in_turn(said: str, heard: str, entities: Sequence[Entity], locale: str) -> Iterator[WordError]:
+    tokens = normalizer_for(locale).tokens
+    if said == heard or tokens(said) == tokens(heard):
         return
-    types = {
-        at: place.type
-        for place in reversed(entity_places(text, tuple(entities), normalizer))
-        for at in range(place.start, place.end)
-    }
+    hearing = hear(said, heard, locale=locale, entities=entities)
+    if not hearing.aligned:
+        yield from _of_a_long_text(tokens(said), tokens(heard))
+    for span in hearing.spans:
+        for token in span.tokens:
+            if token.edit is not Edit.SAME:
+                yield WordError(span.entity, token.said, token.heard)
+
+
+def _of_a_long_text(said: tuple[str, ...], heard: tuple[str, ...]) -> Iterator[WordError]:
+    """What a page does not mark word by word is counted all the same."""
     for piece in align(said, heard).pieces:
-        if piece.kind == "insert":
-            # A word that is added in the midst of an entity spoils it; one beside it does not.
-            inside = types.get(piece.start, NO_TYPE)
-            inside = inside if inside == types.get(piece.start - 1, NO_TYPE) else NO_TYPE
-            yield from (
-                WordError(inside, NO_WORD, word) for word in heard[piece.heard_start : piece.heard_end]
-            )
-        elif piece.kind == "delete":
-            yield from (WordError(types.get(at, NO_TYPE), said[at], NO_WORD) for at in range(*piece[1:3]))
-        elif piece.kind == "substitute":
-            yield from (
-                WordError(types.get(at, NO_TYPE), said[at], heard[at - piece.start + piece.heard_start])
-                for at in range(piece.start, piece.end)
-            )
+        if piece.kind != "equal":
+            lost, found = said[piece.start : piece.end], heard[piece.heard_start : piece.heard_end]
+            for at in range(max(len(lost), len(found))):
+                yield WordError(
+                    NO_TYPE,
+                    lost[at] if at < len(lost) else NO_WORD,
+                    found[at] if at < len(found) else NO_WORD,
+                )
