@@ -38,7 +38,7 @@ def run(given: argparse.Namespace) -> int:
     from voiceeval.experiment import cohorts_of
     from voiceeval.label_agreement import agreement
     from voiceeval.labels import merged, read_kept, read_label_files, run_digest, said_in, write_kept
-    from voiceeval.reports import labels_table
+    from voiceeval.reports.labels_table import labels_json, render
     from voiceeval.run_folder import RunFolder, find_run
 
     folder = RunFolder.open(find_run(given.run))
@@ -53,10 +53,10 @@ def run(given: argparse.Namespace) -> int:
         _tell(together, write_kept(folder.path, said, run=digest))
     cohorts = [EVERYONE, *(each.cohort for each in cohorts_of(experiment) if each.gates)]
     found = agreement(said, judged.scores, experiment.planned, cohorts)
-    labels_table.render(found, Console(highlight=False))
+    render(found, Console(highlight=False))
     if given.json:
         text = json.dumps(
-            labels_table.labels_json(found, digest), indent=1, sort_keys=True, ensure_ascii=True
+            labels_json(found, digest), indent=1, sort_keys=True, ensure_ascii=True
         )
         write_whole(given.json, f"{text}\n".encode())
     return 0
