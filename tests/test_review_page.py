@@ -63,7 +63,7 @@ def test_every_rule_of_disagreement_is_found_where_it_holds_and_told_by_its_word
         (
             {"task_completion": (1, 1), "tool_path": (0, 1)},
             {"task_completion": (0, 1), "tool_path": (1, 1), "wer": (3, 26)},
-            {"task_completion": (1, 1), "wer": (9, 30)},
+            {"task_completion": (1, 1), "tool_path": (1, 1), "wer": (9, 30)},
             {"task_completion": (0, 1), "tool_path": (0, 1), "wer": (0, 26)},
         )
     ):
