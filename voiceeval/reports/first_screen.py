@@ -12,7 +12,7 @@ from voiceeval.reports.heat_map import view_href
 from voiceeval.reports.interval_bars import IntervalBar, bar, margins_over, scale_of
 from voiceeval.reports.page_links import call_href
 from voiceeval.reports.report_input import ReportInput, arm_call_id
-from voiceeval.reports.wording import one_line, severity
+from voiceeval.reports.wording import direction_word, one_line, severity
 from voiceeval.score import Direction, MetricInfo, Scored
 from voiceeval.verdict import Comparison, Estimate, Outcome, Verdict
 
@@ -54,7 +54,8 @@ class Finding:
     def hidden_by_overall(self) -> bool:
         """Whether everyone together got better where this cohort got worse."""
         return self.verdict.outcome is Outcome.REGRESSED and any(
-            isinstance(other.estimate, Estimate) and other.estimate.worse_by < 0 for other in self.overall
+            isinstance(other.estimate, Estimate) and direction_word(other.metric, other.estimate) == "better"
+            for other in self.overall
         )
 
 
