@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from gate_samples import TASK, WER
+from voice_project import VoiceProject
 
+from voiceeval.assembly import build
 from voiceeval.cohort import EVERYONE, Cohort
 from voiceeval.config import load_config
 from voiceeval.errors import ConfigError
@@ -177,3 +179,16 @@ def _toml(value: object) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }"
     return json.dumps(value)
+
+
+def test_the_targets_stand_in_the_manifest_and_change_nothing_else(
+    voice_project: VoiceProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(voice_project.path)
+    aims = {"time_to_first_audio": {"p95": 1500.0}}
+    plain, aiming = (
+        build(load_config(voice_project.path, options, from_folder=voice_project.path)).experiment.manifest()
+        for options in ({}, {"targets": aims})
+    )
+    assert aiming.pop("targets") == aims
+    assert aiming == plain
