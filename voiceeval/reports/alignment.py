@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from voiceeval.call import Call
 from voiceeval.metrics.spoken_turns import SpokenTurn, spoken_turns
@@ -109,6 +110,12 @@ def hear(said: str, heard: str, *, locale: str, entities: Sequence[Entity] = ())
     return Hearing(
         text=text, tokens=tokens, aligned=True, unit=normalizer.unit, spans=tuple(_spans(tokens, places))
     )
+
+
+@lru_cache(maxsize=4_096)
+def hear_again(said: str, heard: str, locale: str) -> Hearing:
+    """The same of an agent's replies, which come again in many calls."""
+    return hear(said, heard, locale=locale)
 
 
 def unaligned(heard: str) -> Hearing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic import JsonValue
 
@@ -103,10 +104,12 @@ class CallPages:
                 or nothing.
         """
         self._report = report
+        self._audio_href = lru_cache(maxsize=65_536)(report.audio_href)
         self._played_href = played_href
         metrics = tuple(metrics_of(report).values())
         self._groups = metric_groups(metrics)
         self._neighbours = _neighbours(report)
+        self._tag_pages: dict[tuple[str, str], str] = {}
         cohorts = dict.fromkeys(verdict.cohort for verdict in report.comparison.verdicts)
         self._cohorts = [
             (set(cohort.parts), cohort.name, cohort_href(cohort, root="../"))
@@ -138,8 +141,7 @@ class CallPages:
             worlds=worlds[:MOST_CHANGES],
             worlds_left_out=max(0, len(worlds) - MOST_CHANGES),
             tags=tuple(
-                (tag, value, cohort_href(Cohort.of({tag: value}), root="../"))
-                for tag, value in sorted(planned.tags.items())
+                (tag, value, self._tag_href(tag, value)) for tag, value in sorted(planned.tags.items())
             ),
             cohorts=self._cohorts_of(planned),
             neighbours=self._neighbours.get(planned.id, ("", "")),
@@ -149,13 +151,18 @@ class CallPages:
         tags = set(planned.tags.items())
         return tuple((name, href) for parts, name, href in self._cohorts if parts <= tags)[:_MOST_COHORTS]
 
+    def _tag_href(self, tag: str, value: str) -> str:
+        if (tag, value) not in self._tag_pages:
+            self._tag_pages[tag, value] = cohort_href(Cohort.of({tag: value}), root="../")
+        return self._tag_pages[tag, value]
+
     def _turns(self, read: Mapping[Arm, ArmCall]) -> tuple[tuple[int, Mapping[Arm, Side]], ...]:
         answers = [ms for each in read.values() for found in answers_ms(each.waits).values() for ms in found]
         sides: dict[int, dict[Arm, Side]] = {}
         for arm, each in read.items():
             reader = TurnReader(
                 arm=each,
-                audio_href=self._report.audio_href,
+                audio_href=self._audio_href,
                 played_href=self._played_href,
                 longest_ms=max(answers, default=1),
             )

@@ -28,7 +28,7 @@ from voiceeval.call import (
 from voiceeval.call_audio import Playing, playings
 from voiceeval.metrics.floor import AgentSpeech, Floor
 from voiceeval.metrics.waits import Wait, reply_to
-from voiceeval.reports.alignment import LONGEST_TEXT, Hearing, TurnHearing, hear, unaligned
+from voiceeval.reports.alignment import LONGEST_TEXT, Hearing, TurnHearing, hear_again, unaligned
 from voiceeval.reports.observed_faults import ArmCall
 from voiceeval.reports.wording import as_json, clock, shortened
 
@@ -61,11 +61,6 @@ class Step:
     def at(self) -> str:
         """When, as people read it: ``0:12.4``."""
         return clock(self.at_ms)
-
-    @property
-    def moment(self) -> str:
-        """The fragment that leads to it: ``t=12.400``."""
-        return f"t={self.at_ms / 1000:.3f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +153,7 @@ class _AgentReader:
         # By identity: two replies may be equal in every field, and the first may be the one that was cut.
         self._playings = {id(playing.started): playing for playing in playings(reader.arm.call)}
         self._trips = {
-            heard.audio: hear(heard.said, heard.heard, locale=reader.arm.locale)
+            heard.audio: hear_again(heard.said, heard.heard, reader.arm.locale)
             for heard in reader.arm.call.heard
         }
 

@@ -21,7 +21,6 @@ from voiceeval.call import (
 from voiceeval.metrics.json_values import as_json
 from voiceeval.metrics.task import judge_task
 from voiceeval.normalizers import normalizer_for
-from voiceeval.repair_requests import asks_to_repeat, repair_requests
 from voiceeval.reports.call_list import Result
 from voiceeval.reports.observed_faults import (
     DIALOGUE,
@@ -30,6 +29,7 @@ from voiceeval.reports.observed_faults import (
     TURN_TAKING,
     ArmCall,
     Fault,
+    asks_again,
     ending_of,
     observed_faults,
     quoted,
@@ -153,7 +153,6 @@ class _Conduct:
 
 
 def _conducts(events: tuple[Event, ...], locale: str) -> dict[int, _Conduct]:
-    phrases = repair_requests(locale)
     calls: dict[int, list[tuple[str, str]]] = {}
     replies: dict[int, list[str]] = {}
     moves: dict[int, tuple[int, str]] = {}
@@ -174,7 +173,7 @@ def _conducts(events: tuple[Event, ...], locale: str) -> dict[int, _Conduct]:
         number: _Conduct(
             tuple(calls.get(number, ())),
             tuple(said.get(number, ())),
-            any(asks_to_repeat(text, phrases) for text in said.get(number, ())),
+            any(asks_again(text, locale) for text in said.get(number, ())),
             moves.get(number, (-1, "")),
         )
         for number in sorted({event.turn for event in events})

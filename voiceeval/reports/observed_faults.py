@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from voiceeval.audio import Milliseconds
 from voiceeval.call import (
@@ -100,6 +101,12 @@ def observed_faults(arm: ArmCall) -> tuple[Fault, ...]:
 def quoted(text: str) -> str:
     """A text in quotation marks, on one line, honestly shortened; words where there are none."""
     return f"“{one_line(text, limit=_QUOTED)}”" if text.strip() else "nothing"
+
+
+@lru_cache(maxsize=16_384)
+def asks_again(text: str, locale: str) -> bool:
+    """Whether a reply asks to repeat; agents say the same replies in many calls."""
+    return asks_to_repeat(text, repair_requests(locale))
 
 
 def _ended_too_early(arm: ArmCall) -> Iterator[Fault]:
@@ -245,20 +252,19 @@ def _unanswered(arm: ArmCall) -> Iterator[Fault]:
 
 def _asked_again(arm: ArmCall) -> Iterator[Fault]:
     """Of words that had arrived as they were said: asking for them again, or taking them otherwise."""
-    phrases = repair_requests(arm.locale)
     understood: dict[int, int] = {}
     last_reply: AgentStarted | None = None
     for event in arm.call.events:
         if isinstance(event, AgentStarted):
             last_reply = event
-            if _arrived(arm, event.turn) and asks_to_repeat(event.text, phrases):
+            if _arrived(arm, event.turn) and asks_again(event.text, arm.locale):
                 phrase = f"asked to repeat what had arrived as it was said: {quoted(event.text)}"
                 yield Fault(stage=DIALOGUE, turn=event.turn, at_ms=event.at_ms, phrase=phrase)
         elif isinstance(event, CallerStarted):
             since = understood.get(event.script_turn)
             again = event.wording in AGAIN and since is not None
             if again and last_reply and last_reply.turn >= (since or 0):
-                asked = asks_to_repeat(last_reply.text, phrases)
+                asked = asks_again(last_reply.text, arm.locale)
                 did = "objects to" if event.wording == "objection" else "has answered before"
                 phrase = f"said {quoted(last_reply.text)}, which the caller {did}"
                 at_ms, turn = last_reply.at_ms, last_reply.turn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voiceeval.reports import wording
+from voiceeval.reports import call_markup, wording
 from voiceeval.reports.call_page import LONGEST_STATE
 from voiceeval.reports.cohort_table import has_own_margin
 from voiceeval.reports.disparity_table import INTRODUCTION
@@ -28,6 +28,8 @@ def page_templates() -> Environment:
     def finalize(value: object) -> object:
         if isinstance(value, Markup) or not isinstance(value, str):
             return value
+        if len(value) <= _LONGEST_TEXT and value.isascii() and value.isprintable():
+            return value  # as nearly everything is
         return wording.visible(wording.shortened(value, limit=_LONGEST_TEXT))
 
     environment = jinja2.Environment(
@@ -64,6 +66,10 @@ def page_templates() -> Environment:
         ]
     }
     environment.globals |= {
+        "aligned": call_markup.aligned,
+        "metric_head": call_markup.metric_head,
+        "moment": call_markup.moment,
+        "step_head": call_markup.step_head,
         "signs": wording.SIGNS,
         "explored_headings": HEADINGS,
         "caution": CAUTION,
