@@ -38,6 +38,10 @@ export function blindPage(blind: Blind): void {
       element.setAttribute(name, told.replace(ARM, (arm) => nameOf(arm.toLowerCase() as Arm, blind)));
     }
   }
+  for (const link of document.querySelectorAll<HTMLAnchorElement>("a.at[data-at-ms]")) {
+    // Where a link leads is told when the pointer is over it.
+    link.setAttribute("href", `#t=${(Number(link.dataset["atMs"]) / 1000).toFixed(3)}`);
+  }
   if (blind === "ba") {
     for (const side of document.querySelectorAll('.side[data-arm="baseline"]')) {
       const other = side.parentElement?.querySelector(':scope > .side[data-arm="candidate"]');

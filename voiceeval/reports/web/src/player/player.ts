@@ -144,6 +144,8 @@ export function start(): void {
   if (place && data && arms.length && data.duration_ms > 0) {
     document.documentElement.dataset["player"] = "";
     player = new Player(arms, data.duration_ms / 1000, place, address.blind !== "");
+    // As a media element would be, the player is reached through the element that shows it.
+    Object.assign(place, { transport: player.transport });
     player.go(address);
     reach(player);
   }

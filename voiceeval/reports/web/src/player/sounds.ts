@@ -7,13 +7,14 @@ import type { Transport } from "./transport";
 /** How long before its moment a clip is fetched, and how long after it is let go, in seconds. */
 const AHEAD = 4;
 const BEHIND = 12;
-/** A clip that is further from the clock than this is put right. */
+/** A clip that is further from the clock than this, in seconds, is put right. */
 const DRIFT = 0.06;
-const BETWEEN_SEEKS_MS = 250;
-/** What a clip may be early, so that it does not begin late by a whole tick. */
-const EARLY = 0.012;
-/** From asking for sound until there is some, roughly. */
-const LEAD = 0.02;
+/** How long a clip has to settle after it began or was put right, before it is judged. */
+const SETTLED_MS = 350;
+/** So near its end a clip is left alone: it is over soon, and seeking there upsets some decoders. */
+const LAST = 0.6;
+const FROM_START = 0.04;
+const RETRIES = 2;
 const PATIENCE_MS = 6000;
 
 export interface Track {
@@ -29,8 +30,12 @@ interface Sound {
   from: number;
   until: number;
   element: HTMLAudioElement | undefined;
-  sought: number;
+  /** When it began or was put right. */
+  begun: number;
+  /** How far it is before (above 0) or behind the clock, smoothed, in seconds of its own. */
+  drift: number;
   waitsSince: number;
+  failures: number;
   gone: boolean;
 }
 
@@ -38,6 +43,8 @@ export class Sounds {
   readonly tracks: Track[] = [];
   #sounds: Sound[] = [];
   #heard: Arm;
+  /** From asking for sound until there is some, in seconds, as found out while playing: muted, and audible. */
+  #lead: [muted: number, audible: number] = [0.05, 0.05];
 
   /**
    * @param place where the audio elements are put; it shows nothing.
@@ -62,13 +69,13 @@ export class Sounds {
           const from = clip.at_ms / 1000;
           this.#sounds.push({
             clip, track, from, until: from + clip.length_ms / 1000,
-            element: undefined, sought: 0, waitsSince: 0, gone: false,
+            element: undefined, begun: 0, drift: 0, waitsSince: 0, failures: 0, gone: false,
           });
         }
       }
     }
     transport.addEventListener("seeking", () => {
-      for (const sound of this.#sounds) sound.sought = 0;
+      for (const sound of this.#sounds) if (sound.element && !sound.element.paused) this.#put(sound);
     });
     for (const name of ["tick", "play", "pause", "seeked", "waiting", "playing"]) {
       transport.addEventListener(name, () => this.#follow());
@@ -118,7 +125,8 @@ export class Sounds {
       const { from, until } = sound;
       if (!sound.gone && from - AHEAD * transport.playbackRate <= now && now < until) this.#fetch(sound);
       else if (now > until + BEHIND || now < from - BEHIND) this.#release(sound);
-      if (sound.element && from - EARLY <= now && now < until) due.push(sound);
+      const early = this.#leadOf(sound) * transport.playbackRate;
+      if (sound.element && from - early <= now && now < until) due.push(sound);
       else sound.element?.pause();
     }
     transport.hold(due.some((sound) => this.#isAwaited(sound)));
@@ -144,21 +152,44 @@ export class Sounds {
     return !!element && element.duration > 0 && element.currentTime > element.duration - 0.1;
   }
 
+  /** Begin a clip that is due; put one right that has drifted. */
   #align(sound: Sound, now: number): void {
     const { element, from } = sound;
     if (!element || sound.gone) return;
     if (this.transport.held) return element.pause();
-    const place = Math.max(0, now - from);
+    const place = now - from;
     // A file may be a few samples shorter than its clip was said to be.
     if (element.duration > 0 && place >= element.duration) return element.pause();
-    const starts = element.paused;
-    const drift = element.currentTime - place;
-    const tolerated = starts ? LEAD : DRIFT;
-    if (Math.abs(drift) > tolerated && performance.now() - sound.sought > BETWEEN_SEEKS_MS && !element.seeking) {
-      sound.sought = performance.now();
-      element.currentTime = place + LEAD * this.transport.playbackRate;
+    if (element.paused) {
+      this.#put(sound);
+      element.play().catch((error: unknown) => this.#failed(error));
+      return;
     }
-    if (starts) element.play().catch((error: unknown) => this.#failed(error));
+    const drift = element.currentTime - place;
+    sound.drift = sound.drift === 0 ? drift : 0.8 * sound.drift + 0.2 * drift;
+    const { playbackRate: rate } = this.transport;
+    if (performance.now() - sound.begun < SETTLED_MS || Math.abs(sound.drift) <= DRIFT * Math.max(1, rate)) return;
+    if (element.duration - element.currentTime < LAST || element.seeking) return;
+    const learned = this.#leadOf(sound) - sound.drift / rate;
+    this.#lead[element.muted ? 0 : 1] = Math.max(0, Math.min(0.3, learned));
+    this.#put(sound);
+  }
+
+  /** Have a clip sound what is due as soon as it can: from its start, or from within. */
+  #put(sound: Sound): void {
+    const { element, from } = sound;
+    if (!element) return;
+    const { currentTime, playbackRate } = this.transport;
+    const due = currentTime - from;
+    // At its start nothing of a clip is left out, though it may come a moment late.
+    const place = due < FROM_START ? 0 : due + this.#leadOf(sound) * playbackRate;
+    sound.begun = performance.now();
+    sound.drift = 0;
+    if (Math.abs(element.currentTime - place) > 0.005) element.currentTime = place;
+  }
+
+  #leadOf({ element }: Sound): number {
+    return this.#lead[element?.muted ? 0 : 1];
   }
 
   #fetch(sound: Sound): void {
@@ -172,11 +203,14 @@ export class Sounds {
     element.preservesPitch = true;
     element.defaultPlaybackRate = this.transport.playbackRate;
     element.addEventListener("error", () => {
-      if (sound.element === element) this.#lose(sound);
+      if (sound.element !== element) return;
+      // A file that was read already is there: the decoder has stumbled, and starts anew.
+      const read = element.readyState > HTMLMediaElement.HAVE_NOTHING;
+      if (read && ++sound.failures <= RETRIES) this.#release(sound);
+      else this.#lose(sound);
     });
     element.src = sound.clip.src;
     sound.element = element;
-    sound.sought = 0;
     this.place.append(element);
     this.mix();
   }
