@@ -25,6 +25,7 @@ PART_OF_A_CARD = "[part of a card number]"
 _FEWEST, _MOST = 13, 19
 _TELLING_DIGITS = 5
 """Digits in a row that tell a card apart; its last four are shown anyway."""
+_TELLING_LETTERS = 4
 _LONG_SECRET = 6
 """A number so long is looked for inside longer ones too: +1 555 0100 contains 555 0100."""
 
@@ -96,6 +97,18 @@ class Secret(NamedTuple):
     label: str
     date: tuple[str, ...] = ()
     """Of a date: its figures and months, in which an ISO date is recognised."""
+
+
+def canonical(entity: Entity, value: str) -> Secret | None:
+    """A value that is a part of an entity's words, such as 45 of ``forty five dollars``; else none."""
+    units, parts = spoken_units(entity.text), spoken_units(value)
+    found = "".join(unit.value for unit in parts)
+    if len(found) < (2 if any(unit.is_number for unit in parts) else _TELLING_LETTERS):
+        return None
+    whole = [unit.value for unit in units]
+    part = [unit.value for unit in parts]
+    inside = any(whole[at : at + len(part)] == part for at in range(len(whole) - len(part) + 1))
+    return Secret(found, f"[{entity.type}]") if inside and not entity.text.startswith("[") else None
 
 
 def secret_of(entity: Entity) -> Secret | None:

@@ -89,19 +89,19 @@ def _cards_of(call: Call) -> frozenset[str]:
     """Card numbers anywhere in a call, also those that are said in parts, one turn after the other."""
     replay = call.given_right_words
     events = (*call.events, *(replay.events if replay else ()))
-    streams = [
-        [event.text for event in events if isinstance(event, kind)]
-        for kind in (CallerStarted, Transcribed, Replied, AgentStarted, AsideStarted)
-    ]
-    streams += [["".join(event.key for event in keys)] for keys in _keys_by_turn(call.events).values()]
+    speaking = CallerStarted | Transcribed | Replied | AgentStarted | AsideStarted
+    texts = {event.text for event in events if isinstance(event, speaking)}
+    texts |= {"".join(event.key for event in keys) for keys in _keys_by_turn(call.events).values()}
+    # A short number that is repeated on request is no long one: only what is said first is joined.
+    said = [event for event in call.events if isinstance(event, CallerStarted) and event.wording == "text"]
+    texts.add("\n".join(event.text for event in said))
     values: list[JsonValue] = [dict(call.final_state), *([dict(replay.final_state)] if replay else [])]
     for event in events:
         if isinstance(event, ToolCalled):
             values.append(dict(event.arguments))
         elif isinstance(event, ToolReturned):
             values.append(event.value)
-    found = [cards_in(text) for texts in streams for text in (*texts, "\n".join(texts))]
-    return frozenset[str]().union(*found, *map(cards_of_value, values))
+    return frozenset[str]().union(*map(cards_in, texts), *map(cards_of_value, values))
 
 
 def _keys_by_turn(events: Iterable[Event]) -> dict[int, list[KeyPressed]]:

@@ -12,7 +12,7 @@ from voiceeval.call import Call
 from voiceeval.errors import RunFolderError
 from voiceeval.metrics.task import completes
 from voiceeval.protocols import AudioStore
-from voiceeval.redaction import LEFT_OUT, Redaction, Rules, secret_of
+from voiceeval.redaction import LEFT_OUT, Redaction, Rules, canonical, secret_of
 from voiceeval.reports.left_out_texts import call_without_text, scenario_without_text
 from voiceeval.reports.redacted_call import redacted_call
 from voiceeval.reports.redacted_scenario import cards_of_scenario, redacted_scenario
@@ -100,13 +100,23 @@ def _rules(scenario: Scenario, redaction: Redaction) -> Rules:
     entities = [
         entity for turn in scenario.turns for entity in turn.entities if entity.type in redaction.types
     ]
-    secrets = {secret.value: secret for secret in map(secret_of, entities) if secret is not None}
+    found = [secret_of(entity) for entity in entities]
+    found += [canonical(entity, value) for entity in entities for value in _expected(scenario)]
+    secrets = {secret.value: secret for secret in reversed(found) if secret is not None}
     return Rules(
         cards=redaction.cards,
         known_cards=cards_of_scenario(scenario) if redaction.cards else frozenset(),
         # The longest first: a street is not to be found by its house number.
         secrets=tuple(sorted(secrets.values(), key=lambda secret: (-len(secret.value), secret.value))),
     )
+
+
+def _expected(scenario: Scenario) -> list[str]:
+    """The texts and numbers that tools are to be given, or that are to stand in their world."""
+    calls = [call for path in scenario.tool_paths for call in path.calls]
+    values = [value for call in calls for value in call.arguments.values()]
+    values += scenario.outcome.state.values()
+    return sorted({str(value) for value in values if isinstance(value, str | int | float)})
 
 
 def _without_text(call: Call, scenarios: Mapping[str, Scenario]) -> Call:
