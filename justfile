@@ -24,10 +24,11 @@ format:
 demo *args:
     pytest --voice-cohorts {{args}}
 
-# print how fast audio is evaluated, cold and warm, and how fast the gate judges
+# print how fast audio is evaluated, cold and warm, how fast the gate judges and a report answers
 bench:
     python benchmarks/throughput.py
     python benchmarks/gate_speed.py
+    python benchmarks/report_pages.py
 
 # simulate suites with known truth and write how often the gate is wrong into its page
 calibrate:
