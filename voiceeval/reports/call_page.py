@@ -129,7 +129,7 @@ class CallPages:
         return CallPage(
             planned=planned,
             scenario=() if found is None else (found,),
-            arms={arm: _arm_page(call_result(report, ids[arm]), read.get(arm), found) for arm in Arm},
+            arms={arm: _arm_page(report, call_result(report, ids[arm]), read.get(arm), found) for arm in Arm},
             departs=(departure(*both),) if len(both) == len(Arm) else (),
             turns=self._turns(read),
             timelines=timelines(
@@ -201,7 +201,7 @@ def _neighbours(report: ReportInput) -> dict[str, tuple[str, str]]:
     return {row.planned.id: (pages[at], pages[at + 2]) for at, row in enumerate(rows)}
 
 
-def _arm_page(result: Result, arm: ArmCall | None, scenario: Scenario | None) -> ArmPage:
+def _arm_page(report: ReportInput, result: Result, arm: ArmCall | None, scenario: Scenario | None) -> ArmPage:
     if arm is None:
         return ArmPage(result, "planned, and not placed")
     call = arm.call
@@ -210,7 +210,7 @@ def _arm_page(result: Result, arm: ArmCall | None, scenario: Scenario | None) ->
         f"tokens, {call.usage.spoken_characters} characters spoken; cost {call.cost:.4f}"
     )
     lost = result not in (Result.DONE, Result.ENDED)
-    saved = saved_by_words(arm, scenario) if lost else None
+    saved = report.saved_by_right_words.get(call.key.id, saved_by_words(arm, scenario)) if lost else None
     return ArmPage(
         result=result,
         ending=str(call.ending),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from voiceeval.audio import AudioClip
-from voiceeval.call import Call
+from voiceeval.call import Call, Ending
 from voiceeval.errors import RunFolderError
 from voiceeval.metrics.task import completes
 from voiceeval.protocols import AudioStore
@@ -127,9 +127,10 @@ def _without_text(call: Call, scenarios: Mapping[str, Scenario]) -> Call:
 def _saved(report: ReportInput) -> dict[str, bool]:
     """Judged on what was really said and done; the redacted texts would tell something else."""
     return {
-        id_: completes(scenario, replay.events, replay.final_state)
+        id_: replay.ending is Ending.COMPLETED and completes(scenario, replay.events, replay.final_state)
         for id_, call in report.calls.items()
         if (replay := call.given_right_words) is not None
+        and call.ending is not Ending.HARNESS_FAILED
         and (scenario := report.scenarios.get(call.key.scenario)) is not None
     }
 
