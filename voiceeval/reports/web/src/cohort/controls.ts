@@ -20,9 +20,11 @@ export class Controls {
     this.#change = change;
     const groups = { tags: part("filter-tags"), calls: part("filter-calls") };
     for (const facet of model.facets) {
-      const select = el("select");
-      const tag = facet.key.startsWith("tag.");
-      (tag ? groups.tags : groups.calls).append(el("label", {}, bdi(shown(facet.title, 60)), select));
+      // A label around its choice would be read with all the values in it.
+      const id = `choice-${this.#choices.size}`;
+      const select = el("select", { id });
+      const group = facet.key.startsWith("tag.") ? groups.tags : groups.calls;
+      group.append(el("div", {}, el("label", { for: id }, bdi(shown(facet.title, 60))), select));
       select.addEventListener("change", () => this.#choose(facet, select.value));
       this.#choices.set(facet, select);
     }
