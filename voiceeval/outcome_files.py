@@ -44,6 +44,30 @@ class RawTable:
         return ": ".join(part for part in (self.source, f"{self.unit} {self.numbers[row]}", column) if part)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Columns that state their types, to be written: what a reader sees does not depend on the values."""
+
+    types: Mapping[str, type]
+    """By column, in their order: ``str``, ``int``, ``float`` or ``bool``."""
+    columns: Mapping[str, Sequence[Any]]
+    """Of one length. ``None`` where there is no value; a text that does not exist is empty instead."""
+
+    @classmethod
+    def of_rows(cls, types: Mapping[str, type], rows: Sequence[Mapping[str, Any]]) -> Table:
+        """From rows that leave out what they do not have."""
+        return cls(
+            types=types,
+            columns={
+                name: [row.get(name, "" if kind is str else None) for row in rows]
+                for name, kind in types.items()
+            },
+        )
+
+    def __len__(self) -> int:
+        return max(map(len, self.columns.values()), default=0)
+
+
 def is_table(path: Path) -> bool:
     """Whether the file's name says that it is a table of outcomes."""
     return path.suffix.lower() in SUFFIXES
@@ -77,8 +101,15 @@ def read_columns(path: Path) -> RawTable:
     return table
 
 
-def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+def write_columns(
+    path: Path, columns: Mapping[str, Sequence[Any]], *, types: Mapping[str, type] | None = None
+) -> None:
     """Write columns of one length; ``None`` is an empty cell. A reader finds the whole table or none of it.
+
+    Args:
+        path: its name says which kind of file; one that is there is replaced.
+        columns: by name, in their order.
+        types: of the columns, for Parquet; by default as the values are.
 
     Raises:
         TableError: A name that ends in nothing known, a text that no UTF-8 file can hold, or a folder that
@@ -87,7 +118,7 @@ def write_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     if not is_table(path):
         raise TableError(f"{path}: not a table; allowed: a file that ends in {', '.join(SUFFIXES)}")
     try:
-        write_whole(path, _WRITERS[path.suffix.lower()](path, columns))
+        write_whole(path, _WRITERS[path.suffix.lower()](path, columns, types or {}))
     except UnicodeEncodeError:
         raise TableError(
             f"{path}: a cell holds half of a surrogate pair; allowed: text that can be saved as UTF-8"
@@ -213,8 +244,8 @@ def _read_parquet(path: Path) -> RawTable:
     )
 
 
-def _csv_bytes(path: Path, columns: Mapping[str, Sequence[Any]]) -> bytes:
-    del path
+def _csv_bytes(path: Path, columns: Mapping[str, Sequence[Any]], types: Mapping[str, type]) -> bytes:
+    del path, types
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -238,22 +269,28 @@ def _records(columns: Mapping[str, Sequence[Any]]) -> list[str]:
     ]
 
 
-def _json_bytes(path: Path, columns: Mapping[str, Sequence[Any]]) -> bytes:
-    del path
+def _json_bytes(path: Path, columns: Mapping[str, Sequence[Any]], types: Mapping[str, type]) -> bytes:
+    del path, types
     return ("[\n" + ",\n".join(_records(columns)) + "\n]\n").encode()
 
 
-def _json_lines_bytes(path: Path, columns: Mapping[str, Sequence[Any]]) -> bytes:
-    del path
+def _json_lines_bytes(path: Path, columns: Mapping[str, Sequence[Any]], types: Mapping[str, type]) -> bytes:
+    del path, types
     return "".join(f"{record}\n" for record in _records(columns)).encode()
 
 
-def _parquet_bytes(path: Path, columns: Mapping[str, Sequence[Any]]) -> bytes:
+def _parquet_bytes(path: Path, columns: Mapping[str, Sequence[Any]], types: Mapping[str, type]) -> bytes:
     parquet = _parquet(path)
     import pyarrow
 
+    # A column without a single value would have no type of its own.
+    known = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
+    arrays = {
+        name: pyarrow.array(list(cells), type=known[types[name]] if name in types else None)
+        for name, cells in columns.items()
+    }
     file = io.BytesIO()
-    parquet.write_table(pyarrow.table({name: list(cells) for name, cells in columns.items()}), file)
+    parquet.write_table(pyarrow.table(arrays), file)
     return file.getvalue()
 
 
@@ -276,7 +313,7 @@ _READERS: Mapping[str, Callable[[Path], RawTable]] = {
     ".ndjson": _read_json_lines,
     ".parquet": _read_parquet,
 }
-_WRITERS: Mapping[str, Callable[[Path, Mapping[str, Sequence[Any]]], bytes]] = {
+_WRITERS: Mapping[str, Callable[[Path, Mapping[str, Sequence[Any]], Mapping[str, type]], bytes]] = {
     ".csv": _csv_bytes,
     ".json": _json_bytes,
     ".jsonl": _json_lines_bytes,

@@ -89,7 +89,9 @@ def other_metrics(folder: RunFolder, given: str | None) -> tuple[str, ...]:
     own = config.settings.metrics
     if not own and names:
         own = tuple(metric.info.name for metric in score_with(()))
-    return () if set(names) == {each for each in own if isinstance(each, str)} and names else names
+    # One with options of its own is not the one that its bare name means.
+    plain = {each for each in own if isinstance(each, str)}
+    return () if names and len(plain) == len(own) and set(names) == plain else names
 
 
 def target(folder: RunFolder, out: Path | None, *, own: bool) -> Path | None:
