@@ -23,7 +23,7 @@ from voiceeval.reports.observed_faults import ArmCall
 from voiceeval.reports.page_links import cohort_href
 from voiceeval.reports.report_input import ReportInput, arm_call_id
 from voiceeval.reports.score_reasons import ReasonGroup, metric_groups, score_reasons
-from voiceeval.reports.state_diff import Due, StateChange, due_state, state_changes
+from voiceeval.reports.state_diff import Due, StateChange, due_state, state_changes, told
 from voiceeval.reports.tool_path_diff import PathDiff, path_diff
 from voiceeval.reports.wording import as_json, counted
 from voiceeval.scenario import Scenario
@@ -82,8 +82,8 @@ class CallPage:
     due: tuple[DueRow, ...]
     worlds: tuple[StateChange, ...]
     """Where the candidate's final world differs from the baseline's."""
-    worlds_left_out: int
-    """How many more such paths there are."""
+    worlds_told: str
+    """How many such paths there are in all, by kind."""
     tags: tuple[tuple[str, str, str], ...]
     """Tag, value, and the page of all calls that have it."""
     cohorts: tuple[tuple[str, str], ...]
@@ -139,7 +139,7 @@ class CallPages:
             reasons=tuple(score_reasons(report, ids, self._groups)),
             due=_due_rows(found, read),
             worlds=worlds[:MOST_CHANGES],
-            worlds_left_out=max(0, len(worlds) - MOST_CHANGES),
+            worlds_told=told(worlds),
             tags=tuple(
                 (tag, value, self._tag_href(tag, value)) for tag, value in sorted(planned.tags.items())
             ),

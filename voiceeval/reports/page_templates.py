@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voiceeval.reports import call_markup, wording
-from voiceeval.reports.call_page import LONGEST_STATE
+from voiceeval.reports.call_page import LONGEST_STATE, MOST_CHANGES
 from voiceeval.reports.cohort_table import has_own_margin
 from voiceeval.reports.disparity_table import INTRODUCTION
 from voiceeval.reports.exploration_table import CAUTION, HEADINGS, searched
@@ -68,6 +68,7 @@ def page_templates() -> Environment:
     environment.globals |= {
         "aligned": call_markup.aligned,
         "metric_head": call_markup.metric_head,
+        "most_changes": MOST_CHANGES,
         "moment": call_markup.moment,
         "step_head": call_markup.step_head,
         "signs": wording.SIGNS,
