@@ -10,9 +10,10 @@ from voiceeval.call import Arm
 from voiceeval.reports.call_list import metrics_of
 from voiceeval.reports.cohort_table import gating_table, reported_metrics_table
 from voiceeval.reports.report_input import ReportInput, arm_call_id
-from voiceeval.score import Direction, Gap, MetricInfo, NotScored, Ratio, Score, Scored
+from voiceeval.score import Direction, Gap, MetricInfo, NotScored, Ratio, Scored
 
 SCORED = "."
+_NOTHING = Ratio(0, 0)
 GAP_LETTERS: Mapping[Gap, str] = {
     Gap.NOT_APPLICABLE: "n",
     Gap.AGENT_FAILED: "a",
@@ -53,7 +54,7 @@ def plain(value: float, *, whole: bool = False) -> float | int | None:
     (0.0412, 3, 1204)
     """
     if isinstance(value, int):
-        return value
+        return int(value)
     if not math.isfinite(value):
         return None
     if whole or value == int(value):
@@ -63,24 +64,28 @@ def plain(value: float, *, whole: bool = False) -> float | int | None:
 
 def _side(report: ReportInput, metric: MetricInfo, ids: list[str]) -> dict[str, Any]:
     whole = metric.unit == "ms"
-    numerators: list[float | int | None] = []
-    denominators: list[float | int | None] = []
-    gaps: list[str] = []
-    observations: list[list[float | int | None]] = []
-    for call_id in ids:
-        score = report.scores.get((call_id, metric.name))
-        gaps.append(_gap(report, call_id, score))
-        found = score.observations if isinstance(score, Scored) else ()
-        numerators.append(plain(sum(ratio.numerator for ratio in found), whole=whole))
-        denominators.append(plain(sum(ratio.denominator for ratio in found)))
-        if whole:
-            observations.append([_each(ratio) for ratio in found if ratio.denominator])
+    scores = [report.scores.get((call_id, metric.name)) for call_id in ids]
+    observed = [score.observations if isinstance(score, Scored) else () for score in scores]
+    totals = [found[0] if len(found) == 1 else _total(found) for found in observed]
     columns: dict[str, Any] = {
-        "numerators": numerators,
-        "denominators": denominators,
-        "gaps": "".join(gaps),
+        "numerators": [plain(total.numerator, whole=whole) for total in totals],
+        "denominators": [plain(total.denominator) for total in totals],
+        "gaps": "".join(
+            SCORED if isinstance(score, Scored) else _gap(report, call_id, score)
+            for call_id, score in zip(ids, scores, strict=True)
+        ),
     }
-    return columns | ({"observations": observations} if whole else {})
+    if whole:
+        columns["observations"] = [
+            [_each(ratio) for ratio in found if ratio.denominator] for found in observed
+        ]
+    return columns
+
+
+def _total(observed: tuple[Ratio, ...]) -> Ratio:
+    if not observed:
+        return _NOTHING
+    return Ratio(sum(ratio.numerator for ratio in observed), sum(ratio.denominator for ratio in observed))
 
 
 def _each(ratio: Ratio) -> float | int | None:
@@ -89,11 +94,11 @@ def _each(ratio: Ratio) -> float | int | None:
     )
 
 
-def _gap(report: ReportInput, call_id: str, score: Score | None) -> str:
-    if score is None:
-        # What only repeats have is no score of a call.
-        return GAP_LETTERS[Gap.NOT_APPLICABLE if call_id in report.calls else Gap.NOT_RUN]
-    return GAP_LETTERS[score.gap] if isinstance(score, NotScored) else SCORED
+def _gap(report: ReportInput, call_id: str, score: NotScored | None) -> str:
+    if score is not None:
+        return GAP_LETTERS[score.gap]
+    # What only repeats have is no score of a call.
+    return GAP_LETTERS[Gap.NOT_APPLICABLE if call_id in report.calls else Gap.NOT_RUN]
 
 
 def _targets(manifest: Mapping[str, Any]) -> Mapping[str, Mapping[str, float]]:
