@@ -21,6 +21,7 @@ from voiceeval.reports.index_page import index_values
 from voiceeval.reports.manifest_view import arm_view
 from voiceeval.reports.page_frame import copy_assets, page_frame
 from voiceeval.reports.page_templates import page_templates
+from voiceeval.reports.redacted_report import left_out_of
 from voiceeval.reports.report_input import ReportInput
 from voiceeval.reports.review_page import review_data, review_values
 from voiceeval.waveform import KeptWaveforms
@@ -51,7 +52,7 @@ class HtmlReport:
     def index(self, report: ReportInput) -> str:
         """The first screen as text."""
         template = self._templates.get_template("index.html.j2")
-        return template.render(**index_values(report), **page_frame("index"))
+        return template.render(**index_values(report), left_out=report.left_out, **page_frame("index"))
 
     def _write_calls(self, report: ReportInput, folder: Path) -> None:
         calls = folder / "calls"
@@ -71,6 +72,7 @@ class HtmlReport:
             page = template.render(
                 page=pages.page(planned),
                 call_data=in_page(tracks),
+                left_out=left_out_of(report, planned),
                 **shared,
             )
             _write(calls / f"{slug(planned.id)}.html", page)

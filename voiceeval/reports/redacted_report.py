@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from voiceeval.audio import AudioClip
-from voiceeval.call import Call, Ending
+from voiceeval.call import Arm, Call, Ending
+from voiceeval.cohort import PlannedCall
 from voiceeval.errors import RunFolderError
 from voiceeval.metrics.task import completes
 from voiceeval.protocols import AudioStore
-from voiceeval.redaction import LEFT_OUT, Redaction, Rules, canonical, secret_of
+from voiceeval.redaction import CARDS_ONLY, LEFT_OUT, Redaction, Rules, canonical, secret_of
 from voiceeval.reports.left_out_texts import call_without_text, scenario_without_text
 from voiceeval.reports.redacted_call import redacted_call
 from voiceeval.reports.redacted_scenario import cards_of_scenario, redacted_scenario
-from voiceeval.reports.report_input import ReportInput
+from voiceeval.reports.report_input import ReportInput, arm_call_id
+from voiceeval.reports.wording import counted
+from voiceeval.run_folder import clips
 from voiceeval.scenario import Scenario
 from voiceeval.score import NotScored, Score
 
@@ -56,6 +59,16 @@ def redacted(report: ReportInput, redaction: Redaction) -> ReportInput:
         saved_by_right_words={**_saved(report), **report.saved_by_right_words},
         left_out=redaction.told,
     )
+
+
+def left_out_of(report: ReportInput, planned: PlannedCall) -> str:
+    """What the page of a call says is left out on purpose; nothing where that is nothing of this call."""
+    calls = [report.calls[id_] for arm in Arm if (id_ := arm_call_id(planned, arm)) in report.calls]
+    silenced = {digest for call in calls for digest in clips(call) if report.audio_left_out(digest)}
+    if not silenced and report.left_out == CARDS_ONLY.told:
+        return ""
+    sounds = f" {counted(len(silenced), 'sound')} of this call left out." if silenced else ""
+    return f"{report.left_out}{sounds}"
 
 
 def forget_silenced(report: ReportInput, folder: Path) -> None:
