@@ -69,7 +69,9 @@ def many(cohorts: int, metrics: int, name: str) -> tuple[Verdict, ...]:
 
 
 @pytest.mark.parametrize(
-    "name", ["x", "|" * 500, "&" * 500, "🎧" * 300, "\u202e" * 60, "\ud800" * 60, "`" * 500]
+    "name",
+    ["x", "|" * 500, "&" * 500, "🎧" * 300, "\u202e" * 60, "\ud800" * 60, "`" * 500],
+    ids=["plain", "pipes", "entities", "emoji", "unseen", "surrogates", "backticks"],
 )
 def test_two_hundred_cohorts_and_ten_metrics_with_any_names_stay_under_the_limits(name: str) -> None:
     cells = many(200, 10, name)
