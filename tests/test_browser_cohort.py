@@ -535,8 +535,10 @@ def test_ten_thousand_calls_answer_at_once(chromium: Chromium, data: dict[str, A
 
 def repeated(data: dict[str, Any], times: int) -> dict[str, Any]:
     """The same calls as several trials."""
-    calls = data["count"]
-    coded = lambda column: {**column, "codes": column["codes"] * times}  # noqa: E731
+    calls: int = data["count"]
+
+    def coded(column: dict[str, Any]) -> dict[str, Any]:
+        return {**column, "codes": column["codes"] * times}
 
     def shifted(lines: list[list[int]]) -> list[list[int]]:
         return [[line[0] + calls * trial, *line[1:]] for trial in range(times) for line in lines]

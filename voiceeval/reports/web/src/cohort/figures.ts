@@ -136,6 +136,7 @@ function latencyCurve({ info, sides }: Summary, width: number): Figure {
     const q = Number(name.slice(1)) / 100;
     return q > 0 && q < 1 ? [{ name, ms, u: tail(q) }] : [];
   });
+  const end = Math.max(right, ...aims.map(({ u }) => u));
   const marked = Object.values(QUANTILES).map(tail).filter((u) => u <= right + 1e-9);
   const told = `${info.title} by share of turns: ${points.map(({ arm, name, ms }) => `${ARMS[arm]} ${name} ${level(info, ms)}`).join(", ")}`;
   const svg = drawn(
@@ -143,10 +144,10 @@ function latencyCurve({ info, sides }: Summary, width: number): Figure {
       width,
       height: HEIGHT + 20,
       marginRight: 74,
-      x: { domain: [0, Math.max(right, ...aims.map(({ u }) => u))], label: "share of turns at or below" },
+      x: { domain: [0, end], label: "share of turns at or below" },
       y: { label: "ms", nice: true, grid: true, zero: true },
       marks: [
-        axisX([0, 0.5, 0.9, 0.95, 0.99, 0.999].map(tail), { tickFormat: (u: number) => `${+(100 * (1 - 10 ** -u)).toFixed(1)} %`, label: "share of turns at or below" }),
+        axisX([0, 0.5, 0.9, 0.95, 0.99, 0.999].map(tail).filter((u) => u <= end + 1e-9), { tickFormat: (u: number) => `${+(100 * (1 - 10 ** -u)).toFixed(1)} %`, label: "share of turns at or below" }),
         axisY({ ticks: 5, label: "ms" }),
         gridX(marked, { strokeDasharray: "2 3" }),
         ...curves.map((curve, arm) => line(curve, { x: "u", y: "ms", stroke: COLOURS[arm]!, strokeWidth: 2, strokeDasharray: DASHES[arm]!, curve: "step-after" })),

@@ -77,8 +77,12 @@ function numbers(summary: Summary): HTMLTableElement {
   return el("table", { class: "numbers" }, headings(["", "Baseline", "Candidate", "Difference"]), el("tbody", {}, ...lines));
 }
 
-function pairs({ calls, worse, better, same, unpaired }: Summary): string {
-  return `${counted(calls, "call")}, arm against arm: worse in ${worse}, better in ${better}, the same in ${same}${unpaired ? `; ${unpaired} without a value on one arm or both` : ""}. Rates are pooled as the gate pools them: over pairs, with everything wrong where the agent failed.`;
+function pairs({ info, calls, worse, better, same, unpaired }: Summary): string {
+  const pooled =
+    info.unit === "share"
+      ? "Rates are pooled as the gate pools them: over pairs, with everything wrong where the agent failed."
+      : "Means are over pairs with a value on both arms, as the gate takes them.";
+  return `${counted(calls, "call")}, arm against arm: worse in ${worse}, better in ${better}, the same in ${same}${unpaired ? `; ${unpaired} without a value on one arm or both` : ""}. ${pooled}`;
 }
 
 function note(summary: Summary): HTMLElement | null {
