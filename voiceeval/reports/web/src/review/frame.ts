@@ -69,5 +69,6 @@ export class Frame {
     window.clearTimeout(this.waiting);
     this.told.textContent = "";
     this.frame?.classList.remove("waits");
+    this.frame?.setAttribute("data-ready", "");
   }
 }
