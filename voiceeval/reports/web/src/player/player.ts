@@ -166,7 +166,9 @@ function reach(player: Player): void {
   });
 }
 
-const FROM_OUTSIDE: Action[] = ["toggle", "switch", "back", "forward", "slower", "faster", "previous-turn", "next-turn", "pause"];
+const FROM_OUTSIDE: Action[] = [
+  "toggle", "switch", "first", "second", "back", "forward", "slower", "faster", "previous-turn", "next-turn", "pause", "help",
+];
 
 /** Keys, and the page of reviews that may hold this one in a frame. */
 function answer(player: Player | undefined, slug: string, { embedded }: Address): void {
