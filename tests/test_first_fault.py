@@ -220,13 +220,23 @@ def test_the_arms_part_where_one_acts_otherwise() -> None:
 def test_arms_that_word_the_same_otherwise_do_not_part() -> None:
     other = changed(good(), in_turn(3, Replied, text="A new card is on its way to you. Goodbye then."))
     assert departure(arm(good()), arm(other)).turn == -1
-    assert departure(arm(good()), arm(good())).phrase == "both hear and do the same in every turn"
+    assert departure(arm(good()), arm(good())).phrase == "Both hear and do the same in every turn"
     heard = changed(
         good(), in_turn(1, Transcribed, text="hi i lost my cart this morning and need it blocked")
     )
     found = departure(arm(good()), arm(heard))
     assert found.turn == -1
     assert "in turn 1 the candidate heard" in found.phrase
+
+
+def test_arms_that_ask_for_something_else_on_other_words_part() -> None:
+    """Most of the words of the two questions are the same; what is asked for is not."""
+    ask = "What are the last four digits of the {}?"
+    card = changed(good(), in_turn(1, Replied, text=ask.format("card")))
+    phone = changed(good(), in_turn(1, Replied, text=ask.format("phone")))
+    assert departure(arm(card), arm(phone)).turn == -1, "the same words heard: another wording"
+    phone = changed(phone, in_turn(1, Transcribed, text="hi i lost my phone"))
+    assert departure(arm(card), arm(phone)).turn == 1
 
 
 # -- what always holds -------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ _TOKEN = {
     "<bdi>{heard}</bdi></span> ",
 }
 _MARKUP = {edit: Markup(text) for edit, text in _TOKEN.items()}  # noqa: S704 - the lines above
-_ENTITY = Markup('<span class="entity{}"><small class="type"><bdi>{}</bdi></small> {}</span> ')
+_ENTITY = Markup('<span class="entity{}"><small class="type"><bdi>{}</bdi></small><span>{}</span></span> ')
 
 
 def aligned(hearing: Hearing) -> Markup:

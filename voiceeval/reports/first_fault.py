@@ -26,6 +26,7 @@ from voiceeval.reports.observed_faults import (
     DIALOGUE,
     ENDPOINTING,
     RECOGNIZER,
+    SMALL_WORDS,
     TURN_TAKING,
     ArmCall,
     Fault,
@@ -235,24 +236,26 @@ def departure(baseline: ArmCall, candidate: ArmCall) -> Departure:
     after = _conducts(candidate.call.events, candidate.locale)
     for number in sorted(before.keys() | after.keys()):
         one, other = before.get(number), after.get(number)
-        if one is None or other is None or not _alike(one, other, baseline.locale):
+        same = _heard(baseline, number) == _heard(candidate, number)
+        if one is None or other is None or not _alike(one, other, baseline.locale, heard_the_same=same):
             return Departure(turn=number, phrase=_how(number, baseline, candidate, one, other))
     for number in sorted(baseline.hearings.keys() | candidate.hearings.keys()):
         heard = [_heard(arm, number) for arm in (baseline, candidate)]
         if heard[0] != heard[1]:
             phrase = (
-                f"both act alike to the end, although in turn {number} the candidate heard "
+                f"Both act alike to the end, although in turn {number} the candidate heard "
                 f"{quoted(heard[1])} and the baseline {quoted(heard[0])}"
             )
             return Departure(turn=-1, phrase=phrase)
-    return Departure(turn=-1, phrase="both hear and do the same in every turn")
+    return Departure(turn=-1, phrase="Both hear and do the same in every turn")
 
 
-def _alike(one: _Conduct, other: _Conduct, locale: str) -> bool:
+def _alike(one: _Conduct, other: _Conduct, locale: str, *, heard_the_same: bool) -> bool:
     """Whether two agents do the same in a turn; that they word it differently is no matter.
 
-    Beside the same tool calls any two replies are; without, those that have half of their words in common, by
-    Dice's coefficient, and all digits.
+    Beside the same tool calls any two replies are the same, and so are two that ask to repeat. Of others,
+    half of their words are the same, by Dice's coefficient, and all digits; and where the agents heard
+    different words, the words that carry something in one of them are all in the other.
     """
     facts = [(each.calls, each.asks_again, each.answered_by) for each in (one, other)]
     if facts[0] != facts[1]:
@@ -262,8 +265,10 @@ def _alike(one: _Conduct, other: _Conduct, locale: str) -> bool:
     tokens = normalizer_for(locale).tokens
     left, right = (Counter(tokens(" ".join(each.replies))) for each in (one, other))
     digits = [sorted(token for token in words.elements() if token.isdecimal()) for words in (left, right)]
-    common = 2 * (left & right).total()
-    return digits[0] == digits[1] and common >= _ALIKE * (left.total() + right.total())
+    if digits[0] != digits[1] or 2 * (left & right).total() < _ALIKE * (left.total() + right.total()):
+        return False
+    told = [set(words) - SMALL_WORDS for words in (left, right)]
+    return heard_the_same or told[0] <= told[1] or told[1] <= told[0]
 
 
 def _how(

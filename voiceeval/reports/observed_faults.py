@@ -45,7 +45,7 @@ _FAR_OFF = 0.3
 _FEWEST_WORDS_OFF = 2
 _SHORTEST_WORD_MS = 120
 """A turn taken for over less than this before its end has lost no word."""
-_SMALL_WORDS = frozenset(
+SMALL_WORDS = frozenset(
     """
     a an and are as at be but by can could do for from hello hey hi i id ill im in is it its just let me
     my of oh ok okay on or please so thank thanks that thats the there this to uh um was we well will
@@ -177,7 +177,7 @@ def _differs(span: Span) -> bool:
 
 def _content_words_wrong(hearing: Hearing) -> bool:
     return any(
-        token.edit is not Edit.SAME and not ({token.said, token.heard} - {""}) <= _SMALL_WORDS
+        token.edit is not Edit.SAME and not ({token.said, token.heard} - {""}) <= SMALL_WORDS
         for token in hearing.tokens
     )
 
