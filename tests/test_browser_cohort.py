@@ -277,6 +277,12 @@ def test_the_bins_of_a_figure_hold_every_call_once(metric: str, chromium: Chromi
     assert sum(line[0] for line in paired) == 36
     missing = opened.page.locator("#numbers tr").filter(has_text="Without")
     assert missing.count() == 0
+    bars = opened.page.locator("#figures figure").nth(1).locator("rect").all()
+    heights = [float(bar.get_attribute("height") or 0) for bar in bars]
+    drawn_counts = [line[0] for line in paired if line[0]]
+    assert [height / max(heights) for height in heights if height] == pytest.approx(
+        [n / max(drawn_counts) for n in drawn_counts]
+    )
 
 
 def table_of_numbers(page: Page, place: int) -> list[list[int]]:

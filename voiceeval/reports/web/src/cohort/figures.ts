@@ -95,7 +95,7 @@ function histogram({ info, sides }: Summary, width: number): Figure {
         ...ARMS.flatMap((name, arm) => {
           const pooled = [rate(sides[arm]!) * scale].filter(Number.isFinite);
           return [
-            rectY(found, { x1: (bin: Bin) => bin.from * scale, x2: (bin: Bin) => bin.to * scale, y: (bin: Bin) => bin.counts[arm], fy: () => name, fill: COLOURS[arm]!, fillOpacity: arm ? 0.85 : 0.35, stroke: COLOURS[arm]!, strokeWidth: 0.8, inset: 0.5 }),
+            rectY(found, { x1: (bin: Bin) => bin.from * scale, x2: (bin: Bin) => bin.to * scale, y: (bin: Bin) => bin.counts[arm], fy: () => name, fill: COLOURS[arm]!, fillOpacity: arm ? 0.85 : 0.35, stroke: COLOURS[arm]!, strokeWidth: 0.8, insetLeft: 0.5, insetRight: 0.5 }),
             ruleX(pooled, { fy: () => name, stroke: "var(--text)", strokeDasharray: "4 3", strokeWidth: 1.5 }),
             text(pooled, { x: (value: number) => value, fy: () => name, frameAnchor: "top", dx: 5, dy: 2, textAnchor: "start", text: () => `pooled ${level(info, rate(sides[arm]!))}`, fill: "var(--text)", stroke: "var(--bg)", strokeWidth: 4 }),
           ];
@@ -193,7 +193,7 @@ export function paired(summary: Summary, width: number): Figure | null {
           ? axisX([-1, 0, 1], { tickFormat: (value: number) => ["yes → no", "same", "no → yes"][value + 1]!, label })
           : axisX({ label, tickFormat: (value: number) => difference(info, value / scale).replace(/ (pp|ms)$/, "") }),
         axisY({ ticks: 4, tickFormat: "d", label: "calls" }),
-        ...found.map((bin) => rectY([bin], { x1: bin.from * scale, x2: bin.to * scale, y: bin.counts[0]!, fill: colour(bin), fillOpacity: 0.75, inset: info.yes_no ? 12 : 0.5 })),
+        ...found.map((bin) => rectY([bin], { x1: bin.from * scale, x2: bin.to * scale, y: bin.counts[0]!, fill: colour(bin), fillOpacity: 0.75, insetLeft: info.yes_no ? 12 : 0.5, insetRight: info.yes_no ? 12 : 0.5 })),
         ruleX([0], { stroke: "var(--text)", strokeOpacity: info.yes_no ? 0 : 0.8 }),
         ruleY([0], { stroke: "var(--dim)" }),
         text([sides[0]!], { frameAnchor: "top-left", lineAnchor: "bottom", dx: 60, dy: -12, fontWeight: "bold", fill: info.higher_is_better ? "var(--regressed)" : "var(--passed)" }),
