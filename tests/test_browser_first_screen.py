@@ -7,12 +7,13 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from browser_pages import LAPTOP, LARGE, PHONE, Chromium, Opened
 from test_first_screen import many
-from test_report_full_sample import everything
+from test_report_full_sample import everything, waived
 from test_report_html import HOSTILE, dressed
-from test_report_sample import comparison, report_input
+from test_report_sample import WER, comparison, invalid, report_input, verdict
 
+from voiceeval.cohort import Cohort
 from voiceeval.reports.html import HtmlReport
-from voiceeval.verdict import Comparison
+from voiceeval.verdict import Comparison, Outcome
 
 SIZES = {"phone": PHONE, "laptop": LAPTOP, "large": LARGE}
 
@@ -67,12 +68,24 @@ def test_the_call_that_shows_it_best_is_one_click_away(chromium: Chromium, heard
     assert name in opened.page.locator("h1").inner_text()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(chromium: Chromium, heard_report: Path, scheme: str) -> None:
-    opened = chromium.open(heard_report / "index.html", color_scheme=scheme)
+def test_axe_finds_nothing(chromium: Chromium, heard_report: Path) -> None:
+    opened = chromium.open(heard_report / "index.html")
     opened.page.evaluate("document.querySelector('#numbers ~ details').open = true")
     assert opened.violations(impact=("moderate", "serious", "critical")) == []
     opened.assert_quiet()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_any_verdict(chromium: Chromium, tmp_path: Path, scheme: str) -> None:
+    cells = [
+        invalid() if outcome is Outcome.INVALID else verdict(WER, Cohort.of({"line": outcome.value}), outcome)
+        for outcome in Outcome
+    ]
+    opened = chromium.open(
+        index_of(tmp_path / "report", comparison(verdicts=(*cells, waived()))), color_scheme=scheme
+    )
+    opened.page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    assert opened.violations(impact=("moderate", "serious", "critical")) == []
 
 
 @pytest.mark.parametrize("size", SIZES)
