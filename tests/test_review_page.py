@@ -4,9 +4,12 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from test_report_sample import misheard_on_candidate, planned_calls, report_input
 
 from voiceeval.call import Arm
+from voiceeval.redaction import Redaction
+from voiceeval.reports.redacted_report import redacted
 from voiceeval.reports.report_input import ReportInput, arm_call_id
 from voiceeval.reports.review_page import (
     RANDOM_CALLS,
@@ -118,6 +121,12 @@ def test_the_page_says_how_many_calls_are_left_out(monkeypatch: Any) -> None:
     failing = sum(map(misheard_on_candidate, report.planned))
     assert review_values(report)["failed"] == f"5 of {failing} calls"
     assert sum("newly failing" in why for why in reasons(report).values()) == 5
+
+
+@pytest.mark.parametrize("names", [["text"], ["audio"], ["card"], []])
+def test_a_redacted_report_has_the_queue_of_its_run(names: list[str]) -> None:
+    report = report_input()
+    assert review_data(redacted(report, Redaction.of(names, ["card"], where="here"))) == review_data(report)
 
 
 def test_the_same_run_gives_the_same_queue() -> None:

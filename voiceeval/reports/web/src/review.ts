@@ -99,7 +99,7 @@ class Review {
     const place = this.entry ? shown.indexOf(this.entry) + 1 : 0;
     const all = this.data.queue;
     const done = all.filter((entry) => this.queue.isDone(entry)).length;
-    const parts = this.queue.counts().map(({ reason, done: some, of }) => `${reason} ${some} of ${of}`);
+    const parts = this.queue.counts().map(({ reason, done: some, of }) => `${reason} ${some}/${of}`);
     at("progress").textContent = [
       place ? `Call ${place} of ${shown.length}` : `${shown.length} calls`,
       `${done} of ${all.length} labelled`,
