@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PLANNED = report_input().planned[0]
 PAGE = f"calls/{slug(PLANNED.id)}.html"
 CLOCK = "document.getElementById('player').transport"
+AUDIBLE = "[...document.querySelectorAll('.sounds audio')].some((one) => !one.paused && !one.muted)"
 STATE = """() => {
   const { currentTime, paused, playbackRate } = document.getElementById("player").transport;
   const sounds = [...document.querySelectorAll(".sounds audio")].map((audio) => ({
@@ -82,15 +83,15 @@ def player(chromium: Chromium, heard_report: Path) -> Callable[..., Opened]:
 
 
 def test_both_arms_sound_together_and_nothing_is_fetched_before(player: Callable[..., Opened]) -> None:
-    opened = player()
+    opened = player("#t=2.4")
     opened.page.wait_for_timeout(200)
     assert clips(opened) == []
     opened.page.get_by_role("button", name="▶ Play").click()
-    reach(opened, 0.5)
+    reach(opened, 3.4)
     found = []
-    for _ in range(7):
-        found.append(state(opened))
-        opened.page.wait_for_timeout(120)
+    while (latest := state(opened))["now"] < 4.8:
+        found.append(latest)
+        opened.page.wait_for_timeout(80)
     for arm in Arm:
         places = [sounding(each)[arm]["at"] for each in found]
         assert places == sorted(places)
@@ -99,7 +100,7 @@ def test_both_arms_sound_together_and_nothing_is_fetched_before(player: Callable
         assert median(away) < 0.08
         assert {sounding(each)[arm]["muted"] for each in found} == {arm is Arm.CANDIDATE}
     now = state(opened)["now"]
-    assert 0 < len(set(clips(opened))) <= 4, "the greetings and the first turn's sounds, not the whole call"
+    assert 0 < len(set(clips(opened))) <= 4, "the first turn's sounds, not the whole call"
     assert all(int(sound["atMs"]) / 1000 < now + 4.5 for sound in state(opened)["sounds"])
     opened.assert_quiet()
 
@@ -134,7 +135,7 @@ def test_twice_the_speed_gets_twice_as_far(player: Callable[..., Opened]) -> Non
     wall = last["wall"] - first["wall"]
     assert (last["now"] - first["now"]) / wall == pytest.approx(2, abs=0.3)
     heard = [sounding(each)["baseline"]["at"] for each in (first, last)]
-    assert (heard[1] - heard[0]) / wall == pytest.approx(2, abs=0.35)
+    assert 1.5 < (heard[1] - heard[0]) / wall < 2.6, "what lags is nudged by up to a quarter"
 
 
 def test_turns_are_jumped_to_on_either_arm(player: Callable[..., Opened]) -> None:
@@ -275,9 +276,8 @@ def test_events_are_there_to_read(player: Callable[..., Opened]) -> None:
     assert page.locator(".sign.m-tool").count() == 4
 
 
-@pytest.mark.parametrize("settings", [{"color_scheme": "dark"}, {"size": PHONE, "reduced_motion": "reduce"}])
-def test_it_is_accessible_and_quiet(player: Callable[..., Opened], settings: dict[str, Any]) -> None:
-    opened = player(**settings)
+def test_it_is_accessible_and_quiet_on_a_phone_in_the_dark(player: Callable[..., Opened]) -> None:
+    opened = player(size=PHONE, color_scheme="dark", reduced_motion="reduce")
     page = opened.page
     page.get_by_text("Events as a list").click()
     page.get_by_text("Keys", exact=True).click()
@@ -397,6 +397,13 @@ def test_a_cut_reply_is_silent_from_the_cut_on(chromium: Chromium, tmp_path: Pat
     assert sound["duration"] == pytest.approx(0.9, abs=0.005), "the file holds no more"
     after = reach(opened, 1.3)
     assert sounding(after) == {}
+    for at in (0.45, 0.65, 0.75, 0.85):
+        # Chromium cannot seek to some of these places of so short a file; they sound all the same.
+        opened.page.evaluate(f"{CLOCK}.currentTime = {at}")
+        until(opened.page, f"{CLOCK}.currentTime >= {at} && {AUDIBLE}")
+        found = state(opened)
+        assert sounding(found)["baseline"]["place"] == pytest.approx(found["now"], abs=0.25)
+    assert opened.page.locator(".told").inner_text() == ""
     opened.page.keyboard.press("s")
     assert state(opened)["heard"] == "baseline", "the other arm was not placed"
     assert opened.page.locator(".arm-rows").count() == 1

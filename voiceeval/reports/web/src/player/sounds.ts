@@ -7,14 +7,21 @@ import type { Transport } from "./transport";
 /** How long before its moment a clip is fetched, and how long after it is let go, in seconds. */
 const AHEAD = 4;
 const BEHIND = 12;
-/** A clip that is further from the clock than this, in seconds, is put right. */
+/** A clip that is further from the clock than this, in seconds, is put right: nudged until it is NEAR, sought where it is FAR. */
 const DRIFT = 0.06;
+const NEAR = 0.02;
+const FAR = 0.3;
+const NUDGE = 0.25;
 /** How long a clip has to settle after it began or was put right, before it is judged. */
 const SETTLED_MS = 350;
-/** So near its end a clip is left alone: it is over soon, and seeking there upsets some decoders. */
-const LAST = 0.6;
 const FROM_START = 0.04;
-const RETRIES = 2;
+/** What is shorter, or has no more left, makes no sound worth asking for. */
+const SHORTEST = 0.05;
+/** Chromium cannot seek to some places of a FLAC file without a seek table, most of them near its end. Such a clip
+ *  is loaded again, sought further to the front or not at all, and run up to its place fast and unheard. */
+const RETRIES = 5;
+const RUN_UP_FROM = 0.4;
+const RUN_UP_RATE = 8;
 const PATIENCE_MS = 6000;
 
 export interface Track {
@@ -34,8 +41,11 @@ interface Sound {
   begun: number;
   /** How far it is before (above 0) or behind the clock, smoothed, in seconds of its own. */
   drift: number;
+  nudged: boolean;
   waitsSince: number;
   failures: number;
+  runsUp: boolean;
+  overran: boolean;
   gone: boolean;
 }
 
@@ -65,17 +75,21 @@ export class Sounds {
         const track: Track = { arm, name, muted: false, solo: false };
         this.tracks.push(track);
         for (const clip of data.clips) {
-          if (clip.track !== name || !clip.src || clip.length_ms <= 0) continue;
+          if (clip.track !== name || !clip.src || clip.length_ms < SHORTEST * 1000) continue;
           const from = clip.at_ms / 1000;
           this.#sounds.push({
             clip, track, from, until: from + clip.length_ms / 1000,
-            element: undefined, begun: 0, drift: 0, waitsSince: 0, failures: 0, gone: false,
+            element: undefined, begun: 0, drift: 0, nudged: false, waitsSince: 0, failures: 0, runsUp: false, overran: false, gone: false,
           });
         }
       }
     }
     transport.addEventListener("seeking", () => {
-      for (const sound of this.#sounds) if (sound.element && !sound.element.paused) this.#put(sound);
+      const now = transport.currentTime;
+      for (const sound of this.#sounds) {
+        sound.overran = false;
+        if (sound.element?.paused === false && sound.from <= now && now < sound.until - SHORTEST) this.#put(sound);
+      }
     });
     for (const name of ["tick", "play", "pause", "seeked", "waiting", "playing"]) {
       transport.addEventListener(name, () => this.#follow());
@@ -98,11 +112,13 @@ export class Sounds {
 
   /** Who is audible, how loud and how fast. */
   mix(): void {
-    for (const { element, track } of this.#sounds) {
+    for (const sound of this.#sounds) {
+      const { element, track, runsUp } = sound;
       if (!element) continue;
-      element.muted = !this.#audible(track);
+      element.muted = runsUp || !this.#audible(track);
       element.volume = this.transport.volume;
-      element.playbackRate = this.transport.playbackRate;
+      element.playbackRate = runsUp ? RUN_UP_RATE : this.transport.playbackRate;
+      sound.nudged = false;
     }
   }
 
@@ -137,7 +153,8 @@ export class Sounds {
   #isAwaited(sound: Sound): boolean {
     const { element, track } = sound;
     if (track.arm !== this.#heard || !element || element.ended) return false;
-    if (element.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA || this.#isAtItsEnd(sound)) {
+    const ready = element.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA || this.#isAtItsEnd(sound);
+    if (ready && !sound.runsUp) {
       sound.waitsSince = 0;
       return false;
     }
@@ -154,25 +171,44 @@ export class Sounds {
 
   /** Begin a clip that is due; put one right that has drifted. */
   #align(sound: Sound, now: number): void {
-    const { element, from } = sound;
+    const { element, from, until } = sound;
     if (!element || sound.gone) return;
-    if (this.transport.held) return element.pause();
+    if (this.transport.held && !sound.runsUp) return element.pause();
     const place = now - from;
-    // A file may be a few samples shorter than its clip was said to be.
-    if (element.duration > 0 && place >= element.duration) return element.pause();
     if (element.paused) {
-      this.#put(sound);
+      // A file may be a few samples shorter than its clip was said to be.
+      if (now > until - SHORTEST || place > element.duration - SHORTEST) return;
+      if (sound.overran) {
+        // What ran past its place waits there for the clock: to seek back would fail again.
+        if (element.currentTime > place + this.#leadOf(sound)) return;
+        sound.overran = false;
+      } else if (!sound.runsUp) {
+        this.#put(sound);
+      }
       element.play().catch((error: unknown) => this.#failed(error));
-      return;
+    } else if (sound.runsUp) {
+      if (element.currentTime < place - NEAR && !element.ended) return;
+      this.#arrived(sound);
+      if (element.currentTime <= place + DRIFT) return;
+      sound.overran = true;
+      element.pause();
+    } else {
+      this.#judge(sound, element, element.currentTime - place);
     }
-    const drift = element.currentTime - place;
-    sound.drift = sound.drift === 0 ? drift : 0.8 * sound.drift + 0.2 * drift;
+  }
+
+  #judge(sound: Sound, element: HTMLAudioElement, drift: number): void {
     const { playbackRate: rate } = this.transport;
-    if (performance.now() - sound.begun < SETTLED_MS || Math.abs(sound.drift) <= DRIFT * Math.max(1, rate)) return;
-    if (element.duration - element.currentTime < LAST || element.seeking) return;
+    sound.drift = sound.drift === 0 ? drift : 0.8 * sound.drift + 0.2 * drift;
+    const away = Math.abs(sound.drift) / Math.max(1, rate);
+    if (sound.nudged && away < NEAR) this.mix();
+    if (sound.nudged || away <= DRIFT || performance.now() - sound.begun < SETTLED_MS || element.seeking) return;
     const learned = this.#leadOf(sound) - sound.drift / rate;
     this.#lead[element.muted ? 0 : 1] = Math.max(0, Math.min(0.3, learned));
-    this.#put(sound);
+    if (away > FAR) return this.#put(sound);
+    sound.nudged = true;
+    const faster = Math.max(-NUDGE, Math.min(NUDGE, -1.5 * sound.drift));
+    element.playbackRate = rate * (1 + faster);
   }
 
   /** Have a clip sound what is due as soon as it can: from its start, or from within. */
@@ -182,10 +218,23 @@ export class Sounds {
     const { currentTime, playbackRate } = this.transport;
     const due = currentTime - from;
     // At its start nothing of a clip is left out, though it may come a moment late.
-    const place = due < FROM_START ? 0 : due + this.#leadOf(sound) * playbackRate;
+    let place = due < FROM_START ? 0 : due + this.#leadOf(sound) * playbackRate;
+    if (sound.failures && element.duration > 0) {
+      const sure = sound.failures > 1 ? 0 : Math.min(place, element.duration * RUN_UP_FROM);
+      sound.runsUp = place - sure > DRIFT;
+      if (sound.runsUp) place = sure;
+    }
     sound.begun = performance.now();
     sound.drift = 0;
     if (Math.abs(element.currentTime - place) > 0.005) element.currentTime = place;
+    if (sound.runsUp) this.mix();
+  }
+
+  #arrived(sound: Sound): void {
+    sound.runsUp = false;
+    sound.begun = performance.now();
+    sound.drift = 0;
+    this.mix();
   }
 
   #leadOf({ element }: Sound): number {
@@ -219,6 +268,7 @@ export class Sounds {
     const { element } = sound;
     if (!element) return;
     sound.element = undefined;
+    sound.runsUp = sound.overran = false;
     element.pause();
     element.removeAttribute("src");
     element.remove();
