@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from test_report_full_sample import everything, waived
-from test_report_sample import comparison
+from test_report_sample import WER, comparison, verdict
 
+from voiceeval.cohort import Cohort
 from voiceeval.pytest_verdicts import properties, suite_properties
 from voiceeval.reports import comment as comment_module
 from voiceeval.reports import markdown
@@ -125,3 +126,9 @@ def test_every_file_and_reader_is_linked() -> None:
         assert (docs / name).is_file(), name
     for file in ("report/index.html", "report/summary.md", "report/comment.md", "gate.json"):
         assert f"`{file}`" in TEXT
+
+
+def test_no_name_of_a_property_is_one_that_xml_forbids() -> None:
+    cell = verdict(WER, Cohort(((f"{chr(0)}tag\ud800\u202e", f"{chr(7)}value"),)))
+    (name,) = (name for name, _ in properties(cell, "pr") if name.startswith("cohort."))
+    assert name == "cohort.⟨U+0000⟩tag⟨U+D800⟩⟨U+202E⟩"
