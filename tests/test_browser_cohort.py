@@ -1,91 +1,45 @@
-"""The page of a cohort in a real browser, against what the planned calls say."""
+"""The page of a cohort in a real browser: links, filters, search, order, keyboard; by the planned calls."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
-from browser_pages import PHONE, Chromium, Opened
-from test_report_sample import (
-    ACCENTS,
-    SCENARIOS,
-    WORST,
-    misheard_on_candidate,
-    planned_calls,
-    report_input,
+from browser_pages import PHONE, Chromium
+from cohort_pages import (
+    PAGE_SIZE,
+    choose,
+    column,
+    count,
+    fragment,
+    opened_at,
+    repeated,
+    sample_data,
+    turn_to,
+    write_page,
 )
+from test_report_sample import ACCENTS, SCENARIOS, WORST, misheard_on_candidate, planned_calls
 
 from voiceeval.cohort import PlannedCall
-from voiceeval.reports.call_columns import calls_data
-from voiceeval.reports.cohort_page import cohort_values
-from voiceeval.reports.data_files import write_data
-from voiceeval.reports.page_frame import copy_assets
 from voiceeval.reports.page_links import cohort_href
-from voiceeval.reports.page_templates import page_templates
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-PAGE_SIZE = 50
-DRAWN = "main[data-drawn]"
-
-
-def write_page(folder: Path, data: Mapping[str, Any]) -> Path:
-    """The page alone, with data that a test may have changed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    copy_assets(folder)
-    write_data(folder / "data", "calls.js", "voiceevalCalls", data)
-    shell = page_templates().get_template("cohort.html.j2")
-    page = folder / "cohort.html"
-    page.write_text(shell.render(**cohort_values(report_input())), encoding="utf-8")
-    return page
-
 
 @pytest.fixture(scope="module")
 def data() -> dict[str, Any]:
-    return calls_data(report_input(planned=planned_calls()))
+    return sample_data()
 
 
 @pytest.fixture(scope="module")
 def page(data: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_page(tmp_path_factory.mktemp("cohort"), data)
-
-
-def opened_at(chromium: Chromium, page: Path, fragment: str = "", **settings: Any) -> Opened:
-    opened = chromium.open(page, fragment=f"#{fragment}" if fragment else "", **settings)
-    opened.page.set_default_timeout(6_000)
-    drawn(opened.page)
-    return opened
-
-
-def drawn(page: Page) -> None:
-    page.locator(DRAWN).wait_for()
-
-
-def count(page: Page) -> int:
-    return int(page.locator("#count").inner_text().split()[0].replace(",", ""))
-
-
-def fragment(page: Page) -> str:
-    return str(page.evaluate("location.hash")).removeprefix("#")
-
-
-def column(page: Page, place: int) -> list[str]:
-    cells = page.locator(f"#calls-body tr > :nth-child({place})")
-    return [text.strip() for text in cells.all_inner_texts()]
-
-
-def choose(page: Page, label: str, value: str) -> None:
-    """Choose by the start of an option's words: what follows is the count."""
-    select = page.get_by_label(label, exact=True)
-    words = select.locator("option").all_inner_texts()
-    select.select_option(label=next(text for text in words if text.startswith(f"{value} (")))
-    drawn(page)
 
 
 FILTERS: dict[str, tuple[dict[str, str], Callable[[PlannedCall], bool]]] = {
@@ -112,13 +66,6 @@ FILTERS: dict[str, tuple[dict[str, str], Callable[[PlannedCall], bool]]] = {
     ),
     "nobody": ({"tag.accent": "welsh", "caller": "indian-3"}, lambda call: False),
 }
-
-
-def turn_to(page: Page, link: str) -> None:
-    """Another fragment in the address of the open page."""
-    page.evaluate("link => { location.hash = link; }", link)
-    page.wait_for_timeout(20)
-    drawn(page)
 
 
 def test_a_link_keeps_the_calls_it_names_and_the_view_writes_the_same_link(
@@ -252,161 +199,6 @@ def test_a_key_that_is_given_twice_is_told(chromium: Chromium, page: Path) -> No
     assert opened.page.locator(".chip").all_inner_texts() == ["line=wideband ✕"]
 
 
-def test_a_declared_cohort_has_the_gates_verdicts_and_no_other_selection_has(
-    chromium: Chromium, page: Path
-) -> None:
-    opened = opened_at(chromium, page, urlencode({f"tag.{tag}": value for tag, value in WORST.parts}))
-    verdicts = opened.page.locator("#verdict tbody tr").filter(has_text="Word error rate").first.inner_text()
-    for told in ("✗ regressed", "+6.1 pp worse", "+2pp", "8.1 → 14.2 %", "over 6 speakers"):
-        assert told in verdicts
-    choose(opened.page, "Scenario", SCENARIOS[0])
-    assert "No verdict for this selection." in opened.page.locator("#verdict").inner_text()
-    assert "exploration" in opened.page.locator("#verdict").inner_text()
-    opened.page.locator("#verdict").get_by_role("button", name="accent=caribbean × line=telephone").click()
-    assert "✗ regressed" in opened.page.locator("#verdict").inner_text()
-    assert opened.page.evaluate("document.activeElement.id") == "title"
-
-
-@pytest.mark.parametrize("metric", ["wer", "task_completion", "time_to_first_audio"])
-def test_the_bins_of_a_figure_hold_every_call_once(metric: str, chromium: Chromium, page: Path) -> None:
-    opened = opened_at(chromium, page, f"tag.accent=caribbean&metric={metric}")
-    assert opened.page.locator("#figures svg[role=img]").count() == 2
-    spread, paired = (table_of_numbers(opened.page, place) for place in (0, 1))
-    turns = 2 if metric == "time_to_first_audio" else 1
-    assert [sum(line) for line in zip(*spread, strict=True)] == [36 * turns, 36 * turns]
-    assert sum(line[0] for line in paired) == 36
-    missing = opened.page.locator("#numbers tr").filter(has_text="Without")
-    assert missing.count() == 0
-    bars = opened.page.locator("#figures figure").nth(1).locator("rect").all()
-    heights = [float(bar.get_attribute("height") or 0) for bar in bars]
-    drawn_counts = [line[0] for line in paired if line[0]]
-    assert [height / max(heights) for height in heights if height] == pytest.approx(
-        [n / max(drawn_counts) for n in drawn_counts]
-    )
-
-
-def table_of_numbers(page: Page, place: int) -> list[list[int]]:
-    rows = page.locator("#bins table").nth(place).locator("tbody tr")
-    return [
-        [int(text.replace(",", "")) for text in row.locator("td").all_text_contents()] for row in rows.all()
-    ]
-
-
-def test_pooled_rates_are_those_of_the_scores(chromium: Chromium, page: Path) -> None:
-    opened = opened_at(chromium, page, "tag.accent=scottish&tag.line=telephone&metric=wer")
-    # 12 of 18 calls with 5 wrong of 26 words on the candidate, none on the baseline.
-    pooled = opened.page.locator("#numbers tr").filter(has_text="Pooled rate").inner_text().split("\t")
-    assert pooled == ["Pooled rate", "0.0 %", f"{100 * 12 * 5 / (18 * 26):.1f} %", "+12.8 pp worse"]
-    assert "worse in 12, better in 0, the same in 6" in opened.page.locator("#numbers").inner_text()
-
-
-def test_an_agent_that_failed_has_everything_wrong_in_the_pooled_rate(
-    chromium: Chromium, data: dict[str, Any], tmp_path: Path
-) -> None:
-    changed = json.loads(json.dumps(data))
-    wer = next(metric for metric in changed["metrics"] if metric["name"] == "wer")
-    side = wer["sides"][1]
-    side["gaps"] = "a" + side["gaps"][1:]
-    side["numerators"][0] = side["denominators"][0] = 0
-    opened = opened_at(
-        chromium, write_page(tmp_path, changed), f"metric=wer&scenario={SCENARIOS[0]}&caller=american-0"
-    )
-    # Two calls of 26 words: one is lost.
-    pooled = opened.page.locator("#numbers tr").filter(has_text="Pooled rate").inner_text().split("\t")
-    assert pooled[1:3] == ["0.0 %", "50.0 %"]
-    assert "agent failed" in opened.page.locator("#numbers").inner_text()
-
-
-def test_quantiles_that_too_few_calls_bound_are_withheld(chromium: Chromium, page: Path) -> None:
-    opened = opened_at(chromium, page, "metric=time_to_first_audio&tag.accent=welsh")
-    rows = {
-        row.split("\t")[0]: row.split("\t")[1:]
-        for row in opened.page.locator("#numbers tbody tr").all_inner_texts()
-    }
-    assert rows["p50"][:2] == ["1480 ms", "1480 ms"]
-    assert rows["p95"][:2] == rows["p99"][:2] == ["withheld", "withheld"]
-    assert "p95 takes 59 calls" in opened.page.locator("#numbers").inner_text()
-    opened.page.get_by_role("button", name="Show all calls").click()
-    drawn(opened.page)
-    assert "p95 takes" not in opened.page.locator("#numbers").inner_text()
-    assert "p99 takes 299 calls" in opened.page.locator("#numbers").inner_text()
-
-
-def test_aims_are_drawn_and_compared(chromium: Chromium, data: dict[str, Any], tmp_path: Path) -> None:
-    changed = json.loads(json.dumps(data))
-    next(one for one in changed["metrics"] if one["name"] == "time_to_first_audio")["targets"] = {
-        "p50": 1400,
-        "p95": 1800,
-    }
-    opened = opened_at(chromium, write_page(tmp_path, changed), "metric=time_to_first_audio")
-    told = opened.page.locator("#numbers").inner_text()
-    assert "p50 (aim 1400 ms)\t1480 ms ✗" in told
-    assert "p95 (aim 1800 ms)\t1790 ms ✓" in told
-    assert opened.page.locator("#figures svg").first.get_by_text("aim p95 1800 ms").is_visible()
-
-
-def test_tools_confused_are_counted_by_arm_and_lead_to_their_calls(
-    chromium: Chromium, data: dict[str, Any], tmp_path: Path
-) -> None:
-    changed = json.loads(json.dumps(data))
-    names = changed["tools"]["names"]
-    block, order = names.index("block_card"), names.index("order_card")
-    candidate = changed["tools"]["calls"][1]
-    for line in candidate:
-        if line[0] < 6 and line[1:3] == [block, block]:
-            line[2] = order
-    opened = opened_at(chromium, write_page(tmp_path, changed))
-    before, after = (opened.page.locator("#tools table").nth(arm) for arm in (0, 1))
-    lines = [
-        table.locator("tbody tr").filter(has_text="block_card").first.inner_text().split("\t")
-        for table in (before, after)
-    ]
-    assert lines[0] == ["block_card", "216", "0"]
-    assert lines[1] == ["block_card", "210 (−6)", "6 (+6)"]
-    assert before.locator(".differs").count() == 0
-    after.get_by_role("button", name="6 block_card → order_card").click()
-    assert count(opened.page) == 6
-    assert opened.page.locator(".chip").all_inner_texts() == ["Tools: block_card → order_card ✕"]
-    link = fragment(opened.page)
-    opened.page.reload()
-    drawn(opened.page)
-    assert (count(opened.page), fragment(opened.page)) == (6, link)
-
-
-def test_words_misheard_are_counted_by_arm_and_lead_to_their_calls(chromium: Chromium, page: Path) -> None:
-    opened = opened_at(chromium, page)
-    misheard = sum(map(misheard_on_candidate, planned_calls()))
-    rows = [text.split("\t") for text in opened.page.locator("#words tbody tr").all_inner_texts()]
-    # What the sample's recognizer does to the two sentences, in the normalizer's words.
-    assert {(kind, words) for kind, words, *_ in rows} == {
-        ("no entity", "SUBcard → cart"),
-        ("no entity", "DELneed"),
-        ("no entity", "DELit"),
-        ("card", "SUB4 → for"),
-        ("card", "SUB9 → 5"),
-    }
-    assert {tuple(counts) for _, _, *counts in rows} == {("0", f"{misheard}", f"+{misheard}")}
-    opened.page.get_by_role("button", name="card → cart: show the calls").click()
-    assert count(opened.page) == misheard
-    assert fragment(opened.page) == "word.type=&word.said=card&word.heard=cart"
-    choose_plainly(opened.page, "Words", "card")
-    kinds = {text.split("\t")[0] for text in opened.page.locator("#words tbody tr").all_inner_texts()}
-    assert kinds == {"card"}
-
-
-def choose_plainly(page: Page, label: str, value: str) -> None:
-    page.get_by_label(label, exact=True).select_option(label=value)
-
-
-def test_words_sort_by_every_column(chromium: Chromium, page: Path) -> None:
-    opened = opened_at(chromium, page)
-    heading = opened.page.locator("#words").get_by_role("button", name="Kind of word")
-    heading.click()
-    kinds = [text.split("\t")[0] for text in opened.page.locator("#words tbody tr").all_inner_texts()]
-    assert kinds == sorted(kinds, key=lambda kind: "" if kind == "no entity" else kind)
-    assert opened.page.evaluate("document.activeElement.textContent").startswith("Kind of word")
-
-
 def test_everything_is_within_reach_of_the_keyboard(chromium: Chromium, page: Path) -> None:
     opened = opened_at(chromium, page)
     keyboard = opened.page.keyboard
@@ -537,33 +329,3 @@ def test_ten_thousand_calls_answer_at_once(chromium: Chromium, data: dict[str, A
     assert count(opened.page) == 36 * 47
     # Far above what it takes, for machines that do other things at the same time.
     assert took < 1000
-
-
-def repeated(data: dict[str, Any], times: int) -> dict[str, Any]:
-    """The same calls as several trials."""
-    calls: int = data["count"]
-
-    def coded(column: dict[str, Any]) -> dict[str, Any]:
-        return {**column, "codes": column["codes"] * times}
-
-    def shifted(lines: list[list[int]]) -> list[list[int]]:
-        return [[line[0] + calls * trial, *line[1:]] for trial in range(times) for line in lines]
-
-    return {
-        **data,
-        "count": calls * times,
-        "slugs": [f"{slug}-{trial}" for trial in range(times) for slug in data["slugs"]],
-        "trials": [trial for trial in range(times) for _ in range(calls)],
-        **{name: coded(data[name]) for name in ("scenario", "caller", "line", "speaker", "change")},
-        "tags": [coded(tag) for tag in data["tags"]],
-        "results": [coded(result) for result in data["results"]],
-        "metrics": [
-            {
-                **metric,
-                "sides": [{name: held * times for name, held in side.items()} for side in metric["sides"]],
-            }
-            for metric in data["metrics"]
-        ],
-        "tools": {**data["tools"], "calls": [shifted(lines) for lines in data["tools"]["calls"]]},
-        "words": {**data["words"], "found": [shifted(lines) for lines in data["words"]["found"]]},
-    }
