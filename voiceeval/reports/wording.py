@@ -44,13 +44,21 @@ _UNSEEN = re.compile(
 )
 
 
+# Marks that are drawn over the letter before them: enough of them are drawn over the lines above and below.
+_MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+_STACKED = re.compile(f"([{_MARKS}]{{4}})([{_MARKS}]+)")
+
+
 def visible(text: str) -> str:
     r"""The text with every unseen character written out, such as ``⟨U+202E⟩``; line feeds and tabs stay.
+
+    Of marks that are stacked over one letter four are kept, and how many more there are is said.
 
     >>> visible("a\u202eb")
     'a⟨U+202E⟩b'
     """
-    return _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
+    seen = _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
+    return _STACKED.sub(lambda match: f"{match[1]}⟨{len(match[2]):,} more marks⟩", seen)
 
 
 def clock(at_ms: int) -> str:
