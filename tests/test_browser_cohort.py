@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable
@@ -23,9 +24,10 @@ from cohort_pages import (
     turn_to,
     write_page,
 )
-from test_report_sample import ACCENTS, SCENARIOS, WORST, misheard_on_candidate, planned_calls
+from test_report_sample import ACCENTS, SCENARIOS, WORST, misheard_on_candidate, planned_calls, report_input
 
 from voiceeval.cohort import PlannedCall
+from voiceeval.reports.html import HtmlReport
 from voiceeval.reports.page_links import cohort_href
 
 if TYPE_CHECKING:
@@ -100,6 +102,17 @@ def test_links_from_python_are_the_views_own(chromium: Chromium, page: Path) -> 
     opened.page.locator("#descending").click()
     opened.page.locator("#descending").click()
     assert fragment(opened.page) == link
+
+
+def test_every_link_of_the_first_screen_shows_calls(chromium: Chromium, page: Path) -> None:
+    index = HtmlReport().index(report_input(planned=planned_calls()))
+    links = sorted({html.unescape(link) for link in re.findall(r'cohort\.html#([^"]+)', index)})
+    assert links
+    opened = opened_at(chromium, page)
+    for link in links[::4]:
+        turn_to(opened.page, link)
+        assert opened.page.locator("#told").is_hidden(), link
+        assert count(opened.page), link
 
 
 def test_every_choice_has_the_count_that_it_would_show(chromium: Chromium, page: Path) -> None:

@@ -15,7 +15,7 @@ const SIGNS: Record<CellData["outcome"], string> = {
   passed: "✓",
   improved: "▲",
 };
-const OUTCOMES = Object.keys(SIGNS);
+const OUTCOMES = Object.keys(SIGNS) as CellData["outcome"][];
 
 export class Selection {
   readonly #model: Model;
@@ -75,7 +75,9 @@ export class Selection {
       fill(box, told, this.#cells(exact, view));
       return;
     }
-    const wider = cohorts.filter((cohort) => cohort.parts.every(([tag, value]) => this.#holds(view, tag, value)));
+    const wider = cohorts
+      .filter((cohort) => cohort.parts.every(([tag, value]) => this.#holds(view, tag, value)))
+      .sort((one, other) => other.parts.length - one.parts.length);
     fill(
       box,
       el("p", { class: "note" }, el("b", {}, "No verdict for this selection."), " The gate judges declared cohorts only; a filter that was picked by hand is exploration, and what it shows is not a finding."),
@@ -163,12 +165,12 @@ export function cohortName({ parts }: Cohort): string {
   return parts.length ? parts.map(([tag, value]) => shown(`${tag}=${value}`, 80)).join(" × ") : "overall";
 }
 
-/** The worst gating verdict of a cohort, as a sign. */
+/** The worst gating verdict of a cohort, as a sign; what is waived counts as waived. */
 export function cohortSign({ verdicts }: Cohort): string {
   const found = verdicts.filter((cell) => cell.gating);
-  if (!found.length) return "·";
-  const worst = found.reduce((one, other) => (OUTCOMES.indexOf(other.outcome) < OUTCOMES.indexOf(one.outcome) ? other : one));
-  return SIGNS[worst.outcome] ?? "!";
+  const worst = OUTCOMES.find((outcome) => found.some((cell) => cell.outcome === outcome && !cell.waived));
+  if (found.some((cell) => cell.waived) && worst !== "invalid" && worst !== "regressed") return "⊘";
+  return worst ? SIGNS[worst] : "·";
 }
 
 export function said(from: string, to: string): string {
