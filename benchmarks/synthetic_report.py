@@ -64,6 +64,8 @@ ACCENTS = ("american", "british", "caribbean", "indian", "scottish", "welsh")
 HARD_ACCENTS = frozenset({"caribbean", "scottish"})
 VARIANTS = 32
 """Conversations of one scenario and arm, from the best to the worst recognized."""
+MOST_JUDGED = 5_000
+"""Of larger runs every so-manieth call is judged: verdicts do not grow with the calls."""
 CLIPS = 12
 RATE_HZ = 16_000
 UTTERANCE_MS = 2_400
@@ -113,12 +115,13 @@ def synthetic_report(count: int, *, seed: int = 1, sounds_in: Path | None = None
     settings = load_config(ROOT, {}, from_folder=ROOT).settings
     store = FlacStore(sounds_in / "audio") if sounds_in else None
     suite = _many_callers(load_suite(ROOT / settings.suite), count)
-    planned = plan(suite, matrix="full", trials=1)[:count]
+    whole = plan(suite, matrix="full", trials=1)
+    planned = tuple(whole[at * len(whole) // count] for at in range(count))
     infos = [make().info for make in BUNDLED.values()]
     pool = _Pool(suite.scenarios, Sounds.kept_in(store) if store else Sounds(), seed)
     calls, scores = _placed(planned, pool, seed)
     return ReportInput(
-        comparison=judged(settings, infos, planned, scores),
+        comparison=judged(settings, infos, planned[:: max(1, count // MOST_JUDGED)], scores),
         planned=planned,
         scenarios=suite.scenarios,
         calls=calls,

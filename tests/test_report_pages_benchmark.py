@@ -66,6 +66,15 @@ def test_pages_are_written_opened_and_filtered(parts: Any, tmp_path: Path) -> No
     assert all(1_000 < size < 2_000_000 for size in found["data_bytes"].values())
 
 
+def test_of_a_large_run_every_so_manieth_call_is_judged(parts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts.synthetic, "MOST_JUDGED", 20)
+    report = parts.synthetic.synthetic_report(60)
+    assert len(report.calls) == 120
+    overall = [verdict for verdict in report.comparison.verdicts if verdict.id == "wer[overall]"]
+    assert [verdict.counts.pairs for verdict in overall] == [20]
+    assert {"telephone", "wideband"} == {planned.line for planned in report.planned[::3]}
+
+
 def test_a_limit_that_is_broken_is_told(parts: Any) -> None:
     good = parts.pages.Measured(
         calls=5_000, pages=0, interactive_ms={"index.html": 1_999.0}, filter_ms=[10.0, 199.0]
