@@ -39,6 +39,8 @@ export class Frame {
     window.clearTimeout(this.waiting);
     const frame = document.createElement("iframe");
     frame.title = name;
+    // Keys that are pressed out here may start the sound in there.
+    frame.allow = "autoplay";
     // A frame of its own for every call: another fragment alone would not load the page again.
     frame.src = `calls/${encodeURIComponent(slug)}.html#embedded=1${blind && `&blind=${blind}`}`;
     this.told.textContent = "";
