@@ -87,9 +87,10 @@ export class Sounds {
     transport.addEventListener("seeking", () => {
       const now = transport.currentTime;
       for (const sound of this.#sounds) {
-        sound.overran = false;
+        sound.runsUp = sound.overran = false;
         if (sound.element?.paused === false && sound.from <= now && now < sound.until - SHORTEST) this.#put(sound);
       }
+      this.mix();
     });
     for (const name of ["tick", "play", "pause", "seeked", "waiting", "playing"]) {
       transport.addEventListener(name, () => this.#follow());
