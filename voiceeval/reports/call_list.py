@@ -147,13 +147,14 @@ def _row(report: ReportInput, planned: PlannedCall, metrics: tuple[MetricInfo, .
     return CallRow(
         planned=planned,
         slug=slug(planned.id),
-        change=_change(results[Arm.BASELINE], results[Arm.CANDIDATE], differs=differs),
+        change=change_of(results[Arm.BASELINE], results[Arm.CANDIDATE], differs=differs),
         results=results,
         values=values,
     )
 
 
-def _change(baseline: Result, candidate: Result, *, differs: bool) -> Change:
+def change_of(baseline: Result, candidate: Result, *, differs: bool = False) -> Change:
+    """How two results compare; ``differs``: whether the scores do, where the results are alike."""
     bad = {Result.LOST, Result.AGENT_FAILED}
     if {baseline, candidate} & {Result.HARNESS_FAILED, Result.NOT_RUN}:
         return Change.UNMEASURED

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from voiceeval.call import Arm
 from voiceeval.cohort import EVERYONE, Cohort, PlannedCall
-from voiceeval.reports.call_list import call_value
+from voiceeval.reports.call_list import Change, call_result, call_value, change_of
 from voiceeval.reports.cohort_table import STAGE_METRICS, CohortRow, CohortTable, doubt, slower_stage
 from voiceeval.reports.heat_map import view_href
 from voiceeval.reports.interval_bars import IntervalBar, bar, margins_over, scale_of
@@ -102,9 +102,13 @@ def finding(report: ReportInput, table: CohortTable, row: CohortRow, verdict: Ve
 
 
 def call_that_shows(report: ReportInput, cohort: Cohort, metric: MetricInfo) -> tuple[ShowingCall, ...]:
-    """The call of a cohort on which the metric got worse most, ties by id; only calls scored on both arms."""
+    """The call of a cohort to hear for a worsening: one that the candidate newly fails, if there is any.
+
+    Of these, or else of all, the one on which the metric got worse most, ties by id; only calls that both
+    arms were scored on and that got worse.
+    """
     found = [
-        (-worse_by, planned.id, planned)
+        (not _newly_fails(report, planned), -worse_by, planned.id, planned)
         for planned in report.planned
         if inside(planned, cohort)
         for worse_by in _worse_by(report, planned, metric)
@@ -118,8 +122,13 @@ def call_that_shows(report: ReportInput, cohort: Cohort, metric: MetricInfo) -> 
             candidate=_value(report, planned, metric, Arm.CANDIDATE),
             worse_by=-rank,
         )
-        for rank, _, planned in ([min(found, key=lambda item: item[:2])] if found else [])
+        for _, rank, _, planned in ([min(found, key=lambda item: item[:3])] if found else [])
     )
+
+
+def _newly_fails(report: ReportInput, planned: PlannedCall) -> bool:
+    baseline, candidate = (call_result(report, arm_call_id(planned, arm)) for arm in Arm)
+    return change_of(baseline, candidate) is Change.NEWLY_FAILING
 
 
 def slower_for(comparison: Comparison, verdict: Verdict) -> tuple[Verdict, ...]:
