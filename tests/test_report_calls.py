@@ -28,6 +28,10 @@ from voiceeval.call import (
     EndOfTurn,
     Event,
     HungUp,
+    Replied,
+    ToolCalled,
+    ToolReturned,
+    Transcribed,
 )
 from voiceeval.call_audio import playings, two_tracks
 from voiceeval.metrics.transcription import WordErrorRate
@@ -350,6 +354,29 @@ def test_a_call_of_any_length_has_a_few_ticks(length_ms: int) -> None:
     line = timelines({Arm.BASELINE: replace(report_call(), events=(over,))})[Arm.BASELINE]
     assert 1 <= len(line.ticks) <= 15
     assert all(later.at > earlier.at for earlier, later in pairwise(line.ticks))
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000_000, "word </code><script>alert(1)</script> " * 27_000])
+def test_a_megabyte_in_calls_states_and_words_is_shortened_everywhere(text: str, tmp_path: Path) -> None:
+    report = report_input(planned=duplex_report().planned)
+    id_ = call_of(report)
+    long: dict[type[Event], dict[str, object]] = {
+        Transcribed: {"text": text},
+        CallerStarted: {"text": text},
+        Replied: {"text": text},
+        AgentStarted: {"text": text},
+        ToolCalled: {"arguments": {"card": text, text[:50_000]: 1}},
+        ToolReturned: {"value": text, "failed": True},
+    }
+    made = replace(
+        report.calls[id_],
+        events=tuple(replace(event, **long.get(type(event), {})) for event in report.calls[id_].events),  # type: ignore[arg-type]
+        final_state={"cards": {"4129": {"status": text}, text[:50_000]: text}},
+    )
+    page = written(tmp_path, replace(report, calls={**report.calls, id_: made}))
+    assert len(page) < 400_000
+    assert page.count("more characters") > 10
+    assert "<script>alert" not in page
 
 
 # -- words -------------------------------------------------------------------------------------------------

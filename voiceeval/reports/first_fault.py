@@ -21,6 +21,7 @@ from voiceeval.call import (
 from voiceeval.metrics.json_values import as_json
 from voiceeval.metrics.task import judge_task
 from voiceeval.normalizers import normalizer_for
+from voiceeval.reports.alignment import LONGEST_TEXT
 from voiceeval.reports.call_list import Result
 from voiceeval.reports.observed_faults import (
     DIALOGUE,
@@ -263,7 +264,7 @@ def _alike(one: _Conduct, other: _Conduct, locale: str, *, heard_the_same: bool)
     if one.replies == other.replies or one.asks_again or one.calls:
         return True
     tokens = normalizer_for(locale).tokens
-    left, right = (Counter(tokens(" ".join(each.replies))) for each in (one, other))
+    left, right = (Counter(tokens(" ".join(each.replies)[:LONGEST_TEXT])) for each in (one, other))
     digits = [sorted(token for token in words.elements() if token.isdecimal()) for words in (left, right)]
     if digits[0] != digits[1] or 2 * (left & right).total() < _ALIKE * (left.total() + right.total()):
         return False

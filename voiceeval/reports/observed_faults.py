@@ -19,14 +19,12 @@ from voiceeval.call import (
     ToolReturned,
     Transcribed,
 )
-from voiceeval.metrics.alignment import distance
 from voiceeval.metrics.floor import CUT_MS, Floor
 from voiceeval.metrics.spoken_turns import reports_transcripts
 from voiceeval.metrics.suffered import AGAIN
 from voiceeval.metrics.waits import WAIT_LIMIT_MS, Wait
-from voiceeval.normalizers import normalizer_for
 from voiceeval.repair_requests import asks_to_repeat, repair_requests
-from voiceeval.reports.alignment import Edit, Hearing, Span, TurnHearing
+from voiceeval.reports.alignment import LONGEST_TEXT, Edit, Hearing, Span, TurnHearing, hear_again
 from voiceeval.reports.tool_path_diff import Fit, PathDiff
 from voiceeval.reports.wording import as_json, counted, one_line
 
@@ -106,7 +104,7 @@ def quoted(text: str) -> str:
 @lru_cache(maxsize=16_384)
 def asks_again(text: str, locale: str) -> bool:
     """Whether a reply asks to repeat; agents say the same replies in many calls."""
-    return asks_to_repeat(text, repair_requests(locale))
+    return asks_to_repeat(text[:LONGEST_TEXT], repair_requests(locale))
 
 
 def _ended_too_early(arm: ArmCall) -> Iterator[Fault]:
@@ -309,15 +307,14 @@ def _failed(call: Call) -> Iterator[Fault]:
 
 
 def _unintelligible(arm: ArmCall) -> Iterator[Fault]:
-    normalizer = normalizer_for(arm.locale)
     far_off: dict[str, str] = {}
     for heard in arm.call.heard:
         if heard.said == heard.heard:
             continue
-        said = normalizer.tokens(heard.said)
-        errors = distance(said, normalizer.tokens(heard.heard))
-        excess = errors - distance(said, normalizer.tokens(heard.floor_heard)) if errors else 0
-        if excess >= max(_FEWEST_WORDS_OFF, _FAR_OFF * len(said)):
+        agent = hear_again(heard.said, heard.heard, arm.locale)
+        floor = hear_again(heard.said, heard.floor_heard, arm.locale)
+        excess = agent.errors - floor.errors
+        if excess >= max(_FEWEST_WORDS_OFF, _FAR_OFF * agent.length):
             far_off[heard.audio] = (
                 f"said {quoted(heard.said)}, in which the reference recognizer hears {quoted(heard.heard)} "
                 f"({excess} errors more than in a reference voice)"
