@@ -602,8 +602,8 @@ def test_pages_neither_link_nor_draw_a_clip_that_is_left_out(tmp_path: Path) -> 
     assert "Left out of this report" not in pages["none"]
     silenced = len(digests - linked["entity"])
     cards = "card numbers but their last four digits"
-    assert f"entities of type card, {cards}. {silenced} sounds of this call left out." in pages["entity"]
-    assert f"audio of every call, {cards}. {len(digests)} sounds of this call" in pages["audio"]
+    assert f"entities of type card; {cards}. {silenced} sounds of this call left out." in pages["entity"]
+    assert f"audio of every call; {cards}. {len(digests)} sounds of this call" in pages["audio"]
     for digest in digests - linked["entity"]:
         assert redacted(report, ENTITY).audio_left_out(digest)
 

@@ -65,9 +65,9 @@ class Redaction:
     def told(self) -> str:
         """What is left out, in a sentence; empty where nothing is."""
         parts = [f"{name} of every call" for name, out in ((TEXT, self.text), (AUDIO, self.audio)) if out]
-        parts += [f"entities of type {name}" for name in sorted(self.types)]
+        parts += [f"entities of type {', '.join(sorted(self.types))}"] if self.types else []
         parts += ["card numbers but their last four digits"] if self.cards and not self.text else []
-        return f"Left out of this report: {', '.join(parts)}." if parts else ""
+        return f"Left out of this report: {'; '.join(parts)}." if parts else ""
 
 
 CARDS_ONLY = Redaction()
