@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -67,21 +68,27 @@ def test_labels_are_kept_and_set_beside_the_scores(
     assert rows["task_done", "baseline"]["both_yes"] == 24
     assert "why_no_kappa" in rows["task_done", "baseline"]
     assert all((run.path / each["page"]).is_file() for each in found["contradictions"])
+    page = (run.path / "report/labels.html").read_text()
+    links = re.findall(r'href="(calls/[^"]+)"', page)
+    assert len(links) == 24
+    assert all((run.report / link).is_file() for link in links)
+    assert "4129" not in page
 
 
 def test_importing_twice_changes_nothing_and_show_says_it_again(
     run: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = labels_file(run)
-    assert main(["labels", "import", str(run.path), str(file)]) == 0
-    kept = (run.path / "labels.json").read_bytes()
-    first = capsys.readouterr().out.split("\n", 1)[1]
-    assert main(["labels", "import", str(run.path), str(file)]) == 0
-    assert (run.path / "labels.json").read_bytes() == kept
-    again = capsys.readouterr().out.split("\n", 1)[1]
+    printed = []
+    for arguments in (["import", str(run.path), str(file)], ["import", str(run.path), str(file)]):
+        assert main(["labels", *arguments]) == 0
+        kept = (run.path / "labels.json").read_bytes(), (run.path / "report/labels.html").read_bytes()
+        printed.append((capsys.readouterr().out.splitlines()[1:-1], kept))
+    assert printed[0][1] == printed[1][1]
     assert main(["labels", "show", str(run.path)]) == 0
-    assert capsys.readouterr().out == again
-    assert first.endswith(again)
+    again = capsys.readouterr().out.splitlines()
+    assert printed[1][0] == again
+    assert printed[0][0][-len(again) :] == again
     other = labels_file(run, "cd.json", "CD", "no")
     assert main(["labels", "import", str(run.path), str(other)]) == 0
     assert "AB and CD" in capsys.readouterr().out

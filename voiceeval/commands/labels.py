@@ -38,6 +38,7 @@ def run(given: argparse.Namespace) -> int:
     from voiceeval.experiment import cohorts_of
     from voiceeval.label_agreement import agreement
     from voiceeval.labels import merged, read_kept, read_label_files, run_digest, said_in, write_kept
+    from voiceeval.reports.labels_page import write_labels_page
     from voiceeval.reports.labels_table import labels_json, render
     from voiceeval.run_folder import RunFolder, find_run
 
@@ -54,10 +55,10 @@ def run(given: argparse.Namespace) -> int:
     cohorts = [EVERYONE, *(each.cohort for each in cohorts_of(experiment) if each.gates)]
     found = agreement(said, judged.scores, experiment.planned, cohorts)
     render(found, Console(highlight=False))
+    if given.files and folder.report.is_dir():
+        sys.stdout.write(f"page: {write_labels_page(found, folder.report)}\n")
     if given.json:
-        text = json.dumps(
-            labels_json(found, digest), indent=1, sort_keys=True, ensure_ascii=True
-        )
+        text = json.dumps(labels_json(found, digest), indent=1, sort_keys=True, ensure_ascii=True)
         write_whole(given.json, f"{text}\n".encode())
     return 0
 

@@ -30,22 +30,31 @@ PICKED = (
     "chance to be in it. All labelled calls hold picked ones too, which are in the queue because they failed "
     "or because metrics contradict each other; there agreement looks worse, and the rates are not the run's."
 )
+FOOTNOTE = (
+    "Prevalence and bias push kappa away from plain agreement. Too few: fewer than "
+    f"{FEWEST} calls give it no interval; no spread: all agree, so that none can be estimated."
+)
 _MOST_CONTRADICTIONS = 40
 _ASCII = {ord("×"): "x", ord("–"): "-", ord("…"): "~"}
 _SHORT = {"random sample": "random", "all labelled calls": "all"}
-_TOO_FEW = f"Too few: fewer than {FEWEST} calls give kappa no interval."
 
 
 def render(found: Agreement, console: Console) -> None:
     """Print everything."""
-    page = Group(*_page(found))
     if console.encoding.lower().startswith("utf"):
-        console.print(page)
+        _print(found, console)
         return
     with console.capture() as capture:
-        console.print(page)
+        _print(found, console)
     plain = capture.get().translate(_ASCII)
     console.file.write(plain.encode(console.encoding, "replace").decode(console.encoding))
+
+
+def _print(found: Agreement, console: Console) -> None:
+    console.print(Group(*_page(found)))
+    for line in _contradictions(found):
+        # Paths stay whole, however narrow the terminal is: they are there to be opened.
+        console.print(line, soft_wrap=True)
 
 
 def labels_json(found: Agreement, run: str) -> dict[str, Any]:
@@ -133,13 +142,12 @@ def _page(found: Agreement) -> Iterator[RenderableType]:
         yield _metric_table(rows)
         yield from _left_out(rows)
     yield Text(
-        "random: the random sample; all: all labelled calls. people, metric: how often each says yes; prev. "
-        f"(prevalence) and bias push kappa away from plain agreement. {_TOO_FEW} {PICKED}",
+        "random: the random sample; all: all labelled calls. people, metric: how often each says yes. "
+        f"{FOOTNOTE} {PICKED}",
         style="dim",
     )
     yield from _people(found)
     yield from _ratings(found)
-    yield from _contradictions(found)
 
 
 def _table(*headings: str) -> Table:
@@ -156,11 +164,12 @@ def _table(*headings: str) -> Table:
 def _metric_table(rows: list[MetricAgreement]) -> Table:
     table = _table("calls", "arm", "agree", "kappa (95 %)", "people", "metric", "prev.", "bias")
     for row in rows:
-        table.add_row(_SHORT[row.which], row.arm, *_crossed_cells(row.crossed))
+        table.add_row(_SHORT[row.which], row.arm, *crossed_cells(row.crossed))
     return table
 
 
-def _crossed_cells(crossed: Crossed) -> tuple[str, ...]:
+def crossed_cells(crossed: Crossed) -> tuple[str, ...]:
+    """Agreement, kappa, both rates, prevalence and bias, in words."""
     rates, skew = crossed.rates, crossed.skew
     if isinstance(rates, Untold) or isinstance(skew, Untold):
         return ("0/0", "none", "–", "–", "–", "–")
@@ -210,7 +219,7 @@ def _people(found: Agreement) -> Iterator[RenderableType]:
     table.columns[0].header, table.columns[1].header = "reviewers", "question"
     for row in found.people:
         names = " and ".join(one_line(name, limit=30) for name in row.reviewers)
-        table.add_row(names, QUESTIONS[row.question], *_crossed_cells(row.crossed)[:4], str(row.unclear))
+        table.add_row(names, QUESTIONS[row.question], *crossed_cells(row.crossed)[:4], str(row.unclear))
     yield table
     for alpha in found.alphas:
         value = alpha.alpha.reason if isinstance(alpha.alpha, Untold) else f"{alpha.alpha:.2f}"
@@ -235,7 +244,7 @@ def mean_words(cell: MeanRating | None) -> str:
     return "–" if cell is None else f"{cell.mean:.1f} ({cell.calls})"
 
 
-def _contradictions(found: Agreement) -> Iterator[RenderableType]:
+def _contradictions(found: Agreement) -> Iterator[Text]:
     if not found.contradictions:
         return
     yield Text(f"\n{counted(len(found.contradictions), 'time')} a metric contradicts people", style="bold")
@@ -243,9 +252,7 @@ def _contradictions(found: Agreement) -> Iterator[RenderableType]:
         people, metric = ("yes" if word else "no" for word in (each.people, each.metric))
         yield Text(
             f"  {each.arm}, {QUESTIONS[each.question]}: people {people}, metric {metric}"
-            f"{', with a note' if each.noted else ''}: {page_of(each.call)}",
-            no_wrap=True,
-            overflow="ignore",
+            f"{', with a note' if each.noted else ''}: {page_of(each.call)}"
         )
     if len(found.contradictions) > _MOST_CONTRADICTIONS:
         yield Text(f"  and {len(found.contradictions) - _MOST_CONTRADICTIONS} more: see --json")
