@@ -200,7 +200,7 @@ export class Axis {
       this.#hover.hidden = event.pointerType === "touch";
       const seconds = this.#secondsAt(event);
       this.#hover.style.left = `${(seconds / transport.duration) * 100}%`;
-      this.#hover.textContent = clock(seconds);
+      this.#hover.dataset["time"] = clock(seconds);
       this.#hover.classList.toggle("flipped", seconds > transport.duration * 0.9);
     });
     this.#inner.addEventListener("pointerleave", () => (this.#hover.hidden = true));
