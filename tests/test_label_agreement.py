@@ -226,6 +226,12 @@ def test_blind_labels_are_counted_by_reviewer() -> None:
     ]
 
 
+def test_an_emptied_label_counts_for_nothing() -> None:
+    emptied = dict.fromkeys(("task_done", "tools_right", "tone", "clarity"), "not given")
+    assert judged([said(call="s0/c/l/0", **emptied)], {}) == judged([], {})
+    assert judged([said(call="s0/c/l/0", **{**emptied, "note": "odd"})], {}).reviewers[0].labels == 1
+
+
 def test_alpha_takes_calls_that_were_rated_twice() -> None:
     labels = [
         said(name, call=f"s{n}/c/l/0", tone=1 + n % 5, clarity=1 + n % 5 if n < 4 else "not given")

@@ -218,6 +218,7 @@ def agreement(
         planned: the run's planned calls.
         cohorts: those for which ratings are averaged.
     """
+    said = [each for each in said if each.label.says_something]
     by_place: dict[_Place, list[Said]] = {}
     for each in sorted(said, key=lambda item: (item.label.call, item.label.arm, item.reviewer)):
         by_place.setdefault(_Place(each.label.call, Arm(each.label.arm)), []).append(each)

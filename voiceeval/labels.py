@@ -61,6 +61,12 @@ class Label(_Told):
     at: AwareDatetime
     """When it was last changed, by the reviewer's clock."""
 
+    @property
+    def says_something(self) -> bool:
+        """Whether anything is left in it; a label that was emptied only takes back an earlier one."""
+        given = (self.task_done, self.tools_right, self.tone, self.clarity)
+        return bool(self.note) or any(each != NOT_GIVEN for each in given)
+
     @field_validator("note")
     @classmethod
     def _whole_characters(cls, note: str) -> str:
