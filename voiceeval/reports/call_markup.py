@@ -1,19 +1,21 @@
 """Pieces of markup that a call's page holds by the hundred, put together without a template.
 
-What comes from a run is made visible, shortened, and escaped by ``Markup.format``.
+What comes from a run is made visible, shortened and escaped: by ``Markup.format``, or in sight.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from voiceeval.audio import Milliseconds
 from voiceeval.call import Arm
 from voiceeval.reports.alignment import AlignedToken, Edit, Hearing, Span
 from voiceeval.reports.call_turns import Step
-from voiceeval.reports.wording import clock, one_line
+from voiceeval.reports.score_reasons import ScoreReason
+from voiceeval.reports.wording import clock, one_line, visible
 from voiceeval.score import MetricInfo
 
 _WHO = {
@@ -78,6 +80,25 @@ def step_head(step: Step, arm: Arm) -> Markup:
     """Whose doing a step is, and when it happened."""
     return Markup(  # noqa: S704 - words of ours
         f'<span class="who">{_WHO[step.kind]}<br>{moment(step.at_ms, arm)}</span>'
+    )
+
+
+def reason_rows(reasons: Iterable[ScoreReason]) -> Markup:
+    """Rows of the table of scores: a metric, and both arms' values with what they rest on."""
+    return Markup("").join(map(_reason_row, reasons))
+
+
+def _reason_row(reason: ScoreReason) -> Markup:
+    tag = "b" if reason.differs else "span"
+    cells = "".join(
+        f'<td><{tag} class="num">{escape(visible(value))}</{tag}>'
+        + (f'<pre class="evidence"><bdi>{escape(visible(told))}</bdi></pre>' if told else "")
+        + "</td>"
+        for value, told in zip(reason.values, reason.evidence, strict=True)
+    )
+    apart = ' class="apart"' if reason.differs else ""
+    return Markup(  # noqa: S704 - escaped above
+        f'<tr{apart}><th scope="row">{metric_head(reason.metric)}</th>{cells}</tr>\n'
     )
 
 

@@ -67,7 +67,7 @@ def page_templates() -> Environment:
     }
     environment.globals |= {
         "aligned": call_markup.aligned,
-        "metric_head": call_markup.metric_head,
+        "reason_rows": call_markup.reason_rows,
         "most_changes": MOST_CHANGES,
         "moment": call_markup.moment,
         "step_head": call_markup.step_head,
