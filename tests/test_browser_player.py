@@ -66,9 +66,11 @@ def reach(opened: Opened, seconds: float) -> dict[str, Any]:
 def audible(opened: Opened) -> dict[str, Any]:
     """Wait until something is heard."""
     ends = monotonic() + 15
-    while not [sound for sound in sounding(found := state(opened)).values() if not sound["muted"]]:
+    while True:
+        found = state(opened)
+        if not all(sound["muted"] for sound in sounding(found).values()):
+            return found
         assert monotonic() < ends, "nothing is heard"
-    return found
 
 
 def clips(opened: Opened) -> list[str]:
