@@ -64,7 +64,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _tell(together: Merged, path: Path) -> None:
-    from voiceeval.reports.wording import counted
+    from voiceeval.reports.wording import counted, one_line
 
     sys.stdout.write(
         f"{path}: {counted(together.added, 'label')} added, {together.replaced} replaced by newer ones, "
@@ -72,6 +72,6 @@ def _tell(together: Merged, path: Path) -> None:
     )
     for said in together.contradicting:
         sys.stdout.write(
-            f"left out: a second word of {said.reviewer!r} of the same moment on {said.label.call} "
+            f"left out: a second word of {said.reviewer!r} of the same moment on {one_line(said.label.call)} "
             f"({said.label.arm})\n"
         )
