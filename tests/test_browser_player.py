@@ -329,13 +329,13 @@ def test_blind_nothing_tells_which_arm_is_which(player: Callable[..., Opened]) -
         "baseline",
     ]
     told: list[str] = page.evaluate("""() => {
-      const all = [...document.querySelectorAll("#player, #player *")];
+      const all = [...document.querySelectorAll("body *")].filter((each) => each.checkVisibility());
       const names = ["aria-label", "title", "href", "aria-valuetext"];
       const labels = all.flatMap((each) => names.map((name) => each.getAttribute(name)));
-      return [document.getElementById("player").innerText, ...labels].filter(Boolean);
+      return [document.body.innerText, ...labels].filter(Boolean);
     }""")
     assert not [text for text in told if "baseline" in text.lower() or "candidate" in text.lower()]
-    assert "desk" not in told[0], "nor what the agents are called"
+    assert "frontdesk" not in told[0], "nor what the agents are called"
     page.keyboard.press("1")
     page.get_by_role("button", name="▶ Play").click()
     reach(opened, 0.5)
@@ -445,6 +445,22 @@ def test_without_audio_the_lanes_stay_and_nothing_offers_to_play(chromium: Chrom
     page.get_by_role("button", name="baseline: turn 2").click()
     assert state(opened)["now"] == starts_of(Arm.BASELINE)[2]
     assert state(opened)["paused"]
+    opened.assert_quiet()
+
+
+def test_one_sound_that_was_left_out_is_told_of_and_the_others_play(
+    chromium: Chromium, tmp_path: Path
+) -> None:
+    def without_the_greeting(report: ReportInput) -> ReportInput:
+        href = report.audio_href
+        greeting = report.calls[arm_call_id(PLANNED, Arm.BASELINE)].events[0]
+        assert isinstance(greeting, AgentStarted)
+        return replace(report, audio_href=lambda digest: "" if digest == greeting.audio else href(digest))
+
+    opened = chromium.open(made(tmp_path, without_the_greeting), fragment="#t=1.8")
+    assert "left out of this report" in opened.page.locator(".told").inner_text()
+    opened.page.keyboard.press(" ")
+    assert sounding(audible(opened))["baseline"]["track"] == "caller"
     opened.assert_quiet()
 
 

@@ -48,7 +48,9 @@ class Player {
       this.#controls.bar, this.#told, this.#axis.element, this.#controls.below(this.#axis, blind),
       legend(arms), events, this.#controls.help, box,
     );
+    const left = arms.flatMap(({ data }) => data.clips).filter(({ src }) => !src).length;
     if (!sounds.any) this.#tell("The audio was left out of this report: the lanes show what happened, without sound.");
+    else if (left) this.#tell(`${left === 1 ? "One sound was" : `${left} sounds were`} left out of this report: a plain block stands for each.`);
     this.#axis.draw();
     this.hear(arms[0]!.arm);
     this.#takeTurns(box);
