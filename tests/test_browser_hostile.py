@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 from browser_pages import LAPTOP, PHONE, Chromium, Opened
 from heard_run import heard_run
+from labelled import said
 from test_report_html import dressed
 from test_report_sample import planned_calls, report_input
 from test_run_history import agent, run_at
@@ -25,8 +26,10 @@ from voiceeval.call import (
     Transcribed,
 )
 from voiceeval.cohort import EVERYONE, PlannedCall
+from voiceeval.label_agreement import agreement
 from voiceeval.reports.call_list import slug
 from voiceeval.reports.history_page import write_history
+from voiceeval.reports.labels_page import write_labels_page
 from voiceeval.reports.report_files import render_all
 from voiceeval.reports.report_input import ReportInput, arm_call_id
 from voiceeval.reports.wording import visible
@@ -237,6 +240,17 @@ def test_no_address_makes_the_page_of_cohorts_do_anything_else(chromium: Chromiu
         assert_harmless(opened, hostile.parent)
 
 
+def test_no_choice_on_the_page_of_cohorts_does_anything_else(chromium: Chromium, hostile: Path) -> None:
+    opened = chromium.open(hostile / "cohort.html")
+    chosen_from = [choice for choice in opened.page.locator("select").all() if choice.is_visible()]
+    assert len(chosen_from) >= 3
+    for choice in chosen_from:
+        opened.page.evaluate("location.hash = ''")
+        choice.select_option(index=choice.locator("option").count() - 1)
+    opened.page.locator("input[type=search]").first.fill(ATTACKS[2])
+    assert_harmless(opened, hostile.parent)
+
+
 @pytest.mark.parametrize("page", ["index.html", "review.html"])
 def test_no_address_makes_other_pages_do_anything_else(chromium: Chromium, hostile: Path, page: str) -> None:
     for fragment in (
@@ -257,6 +271,22 @@ def test_the_history_of_hostile_runs_is_harmless(chromium: Chromium, tmp_path: P
         )
     found = history([tmp_path / "runs"])
     page = write_history(found, chosen(found.trends), tmp_path / "page")
+    for size in SIZES.values():
+        assert_harmless(chromium.open(page, size=size), tmp_path / "page")
+
+
+def test_the_agreement_with_hostile_reviewers_is_harmless(chromium: Chromium, tmp_path: Path) -> None:
+    report = hostile_run(tmp_path)
+    labels = [
+        said(f"{text[:200]} {number}", planned.id, arm, task_done="yes" if number else "no")
+        for text in TEXTS.values()
+        for number in range(2)
+        for planned in report.planned
+        if "\ud800" not in planned.id  # a file of labels is UTF-8
+        for arm in ("baseline", "candidate")
+    ]
+    cohorts = [EVERYONE, *(cell.cohort for cell in report.comparison.verdicts)]
+    page = write_labels_page(agreement(labels, report.scores, report.planned, cohorts), tmp_path / "page")
     for size in SIZES.values():
         assert_harmless(chromium.open(page, size=size), tmp_path / "page")
 
