@@ -20,6 +20,10 @@ format:
     ruff format .
     ruff check --fix .
 
+# build the scripts and styles of the report's pages
+pages:
+    cd voiceeval/reports/web && npm ci && npm run types && npm run build
+
 # place the bundled suite's calls with two agents and judge them
 demo *args:
     pytest --voice-cohorts {{args}}
