@@ -36,6 +36,10 @@ def test_what_is_left_out_is_named_in_the_settings_or_for_a_run(project: VoicePr
     project.run("--voice-run", "own", "-k", "high")
     assert "[thing] my card" in calls(project.path / "own")
     assert "block my card" not in calls(project.path / "own")
+    both, out = str(project.path / "own"), project.path / "both"
+    main(["compare", both, both, "--arm-a", "baseline", "--out", str(out)])
+    assert "[thing] my card" in calls(out)
+    assert "block my card" not in calls(out)
     project.run("--voice-run", "other", "-k", "high", "--voice-redact", "none,text")
     assert "[text left out]" in calls(project.path / "other")
     assert (project.path / "own" / "gate.json").read_bytes() == (

@@ -12,6 +12,7 @@ from voiceeval.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from voiceeval.redaction import Redaction
     from voiceeval.reports.report_input import ReportInput
     from voiceeval.verdict import Comparison
 
@@ -185,13 +186,24 @@ def _show(report: ReportInput, console: Console, given: argparse.Namespace) -> N
         if given.json:
             gate = gate_json.write(comparison, given.json)
         if given.out:
-            files = render_all(report, given.out)
+            files = render_all(report, given.out, redaction=_redaction(given))
             html, gate = files.html, files.gate
     except OSError as failure:
         raise ConfigError(
             f"{failure.filename2 or failure.filename}: cannot be written ({failure.strerror})"
         ) from None
     terminal.render(comparison, console, report_path=html, gate_path=gate)
+
+
+def _redaction(given: argparse.Namespace) -> Redaction:
+    """What the reports leave out: of two runs the second one's settings hold; a table tells no words."""
+    from voiceeval.commands.report import redaction_of
+    from voiceeval.redaction import CARDS_ONLY
+    from voiceeval.run_folder import RunFolder, find_run
+
+    if _kind(given.candidate) == "table":
+        return CARDS_ONLY
+    return redaction_of(RunFolder.open(find_run(given.candidate)), None)
 
 
 def _tell(comparison: Comparison, console: Console) -> None:
