@@ -88,7 +88,7 @@ export class Controls {
   show(): void {
     const { transport, sounds } = this;
     const now = transport.currentTime;
-    const text = transport.paused ? "▶ Play" : "⏸ Pause";
+    const text = transport.paused ? "▶ Play" : "❚❚ Pause";
     if (this.#play.textContent !== text) this.#play.textContent = text;
     const time = `${clock(now)} / ${clock(transport.duration)}`;
     if (this.#time.textContent !== time) {
