@@ -116,6 +116,7 @@ def test_a_message_does_not_repeat_a_note(tmp_path: Path) -> None:
     [
         (b"{", "not JSON (line 1)"),
         (b"[" * 100_000, "not JSON"),
+        (b'{"schema_version": ' + b"9" * 5_000 + b"}", "not JSON"),
         (b"[]", "no table"),
         (b"\xff", "not UTF-8"),
         (b"{}", "schema_version: missing, and required"),

@@ -187,7 +187,8 @@ def _document(path: Path) -> dict[str, Any]:
         raise LabelError(f"{path}: cannot be read ({failure.strerror})") from None
     except UnicodeDecodeError:
         raise LabelError(f"{path}: not UTF-8; allowed: a file that the review page exported") from None
-    except (json.JSONDecodeError, RecursionError) as failure:
+    # A number of too many digits is a ValueError of another kind.
+    except (ValueError, RecursionError) as failure:
         place = f" (line {failure.lineno})" if isinstance(failure, json.JSONDecodeError) else ""
         raise LabelError(f"{path}: not JSON{place}; allowed: a file that the review page exported") from None
     if not isinstance(found, dict):
