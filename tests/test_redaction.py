@@ -516,6 +516,61 @@ def test_a_number_said_over_two_turns_is_one_number() -> None:
     assert said == ["[part of a card number]"] * 2 + ["bye"]
 
 
+def test_a_number_said_or_keyed_in_groups_of_four_shows_its_last_group_alone() -> None:
+    report, id_ = sample(), one_call()
+    digits = "4539578763621486"
+    groups = [digits[at : at + 4] for at in range(0, 16, 4)]
+    given = report.calls[id_]
+    at_ms, ends = given.events[0].at_ms, given.events[-1]
+    said = [
+        CallerStarted(
+            at_ms=at_ms + number,
+            turn=number,
+            text=" ".join(UNITS[int(digit)] for digit in group),
+            script_turn=number,
+            wording="text",
+            audio="",
+        )
+        for number, group in enumerate(groups, start=1)
+    ]
+    heard = [Transcribed(at_ms=each.at_ms, turn=each.turn, text=each.text, stage_ms=0) for each in said]
+    keyed = [
+        KeyPressed(at_ms=at_ms + turn, turn=turn, key=key)
+        for turn, group in enumerate(groups, start=1)
+        for key in f"{group}#"
+    ]
+    for events in ([*said, *heard, ends], [*keyed, ends]):
+        shown = redacted(replace(report, calls={id_: replace(given, events=tuple(events))}), CARDS_ONLY)
+        left = shown.calls[id_].events
+        keys = "".join(event.key for event in left if isinstance(event, KeyPressed))
+        assert not keys or keys == "••••#" * 3 + "1486#"
+        texts = [event.text for event in left if isinstance(event, CallerStarted | Transcribed)]
+        assert not texts or texts == [*["[part of a card number]"] * 3, "one four eight six"] * 2
+
+
+def test_a_card_number_in_the_words_of_a_failure_alone_is_masked() -> None:
+    report, id_ = sample(), one_call()
+    failed = replace(report.calls[id_], failure=f"ValueError at {CARD}", harness_failures=(f"no {CARD}",))
+    shown = redacted(replace(report, calls={id_: failed}), CARDS_ONLY).calls[id_]
+    assert CARD not in shown.failure + "".join(shown.harness_failures)
+
+
+def test_a_wrong_value_in_a_list_of_the_tools_world_is_left_out_too() -> None:
+    planned = planned_calls()[:1]
+    name = planned[0].scenario
+    goal = scenario(
+        name,
+        turns=[{"text": "it is 5550142", "entities": [{"text": "5550142", "type": "phone"}]}],
+        outcome={"state": {"orders.0.phone": "5550142"}},
+    )
+    report = report_input(planned=planned, scenarios={name: goal})
+    worlds: list[JsonValue] = [{"phone": "7778899"}]
+    calls = {id_: replace(call, final_state={"orders": worlds}) for id_, call in report.calls.items()}
+    shown = redacted(replace(report, calls=calls), Redaction(types=frozenset({"phone"})))
+    for call in shown.calls.values():
+        assert call.final_state == {"orders": [{"phone": "[phone, misheard]"}]}
+
+
 # --- text ------------------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,32 @@ def same_value(left: JsonValue, right: JsonValue) -> bool:
     return left is None and right is None
 
 
+class Absent:
+    """There is nothing at a path; null is something."""
+
+
+ABSENT = Absent()
+
+
+def value_at(world: JsonValue | Mapping[str, JsonValue], path: str) -> JsonValue | Absent:
+    """The value at a dotted path; a number counts into a list.
+
+    >>> value_at({"orders": [{"paid": None}]}, "orders.0.paid") is None
+    True
+    >>> value_at({"orders": []}, "orders.0") is ABSENT
+    True
+    """
+    here: JsonValue | Mapping[str, JsonValue] = world
+    for part in path.split("."):
+        if isinstance(here, Mapping) and part in here:
+            here = here[part]
+        elif _is_list(here) and part.isdecimal() and int(part) < len(here):  # type: ignore[arg-type]
+            here = here[int(part)]  # type: ignore[index]
+        else:
+            return ABSENT
+    return here  # type: ignore[return-value]
+
+
 def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
 

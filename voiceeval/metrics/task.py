@@ -11,7 +11,7 @@ from voiceeval.call import AgentStarted, Call, Ending, Event, StageFailed
 from voiceeval.metrics.agent_parts import SHAPES_A_CALL
 from voiceeval.metrics.floor import replies_played
 from voiceeval.metrics.gaps import failure, harness_failed
-from voiceeval.metrics.json_values import as_json, same_value
+from voiceeval.metrics.json_values import Absent, as_json, same_value, value_at
 from voiceeval.metrics.tool_alignment import calls_made, describe, forbidden_among
 from voiceeval.normalizers import Normalizer, normalizer_for
 from voiceeval.scenario import Scenario
@@ -25,13 +25,6 @@ class TaskJudgement:
     completed: bool
     reasons: tuple[str, ...]
     """What is missing or should not be there; empty when completed."""
-
-
-class _Absent:
-    """There is nothing at a path; null is something."""
-
-
-_ABSENT = _Absent()
 
 
 def judge_task(
@@ -112,24 +105,9 @@ def _was_said(phrase: str, utterances: Sequence[str], normalizer: Normalizer) ->
 def _wrong_state(wanted: Mapping[str, JsonValue], world: Mapping[str, JsonValue]) -> list[str]:
     wrong: list[str] = []
     for path, value in wanted.items():
-        found = _look_up(world, path)
-        if isinstance(found, _Absent):
+        found = value_at(world, path)
+        if isinstance(found, Absent):
             wrong.append(f"state {path}: expected {as_json(value)}, nothing there")
         elif not same_value(value, found):
             wrong.append(f"state {path}: expected {as_json(value)}, found {as_json(found)}")
     return wrong
-
-
-def _look_up(world: JsonValue | Mapping[str, JsonValue], path: str) -> JsonValue | _Absent:
-    """The value at a dotted path; a number counts into a list."""
-    here: JsonValue | Mapping[str, JsonValue] = world
-    for part in path.split("."):
-        if isinstance(here, Mapping) and part in here:
-            here = here[part]
-        elif isinstance(here, Sequence) and not isinstance(here, str) and part.isdecimal():
-            if int(part) >= len(here):
-                return _ABSENT
-            here = here[int(part)]
-        else:
-            return _ABSENT
-    return here  # type: ignore[return-value]

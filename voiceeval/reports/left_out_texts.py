@@ -22,7 +22,7 @@ from voiceeval.call import (
     ToolReturned,
     Transcribed,
 )
-from voiceeval.metrics.json_values import same_value
+from voiceeval.metrics.json_values import Absent, same_value, value_at
 from voiceeval.normalizers import normalizer_for
 from voiceeval.redaction import LEFT_OUT, marked
 from voiceeval.reports.redacted_texts import left_out
@@ -72,8 +72,8 @@ class Due:
         paths = self.scenario.outcome.state if self.scenario else {}
         found: dict[str, JsonValue] = {}
         for number, (path, due) in enumerate(paths.items(), start=1):
-            there, value = _look_up(state, path)
-            if there:
+            value = value_at(state, path)
+            if not isinstance(value, Absent):
                 found[_path(number)] = LEFT_OUT if same_value(due, value) else OTHER
         return found or ({LEFT_OUT: LEFT_OUT} if state else {})
 
@@ -126,18 +126,6 @@ def scenario_without_text(scenario: Scenario) -> Scenario:
 
 def _path(number: int) -> str:
     return f"[path {number} left out]"
-
-
-def _look_up(state: Mapping[str, JsonValue], path: str) -> tuple[bool, JsonValue]:
-    here: JsonValue = dict(state)
-    for part in path.split("."):
-        if isinstance(here, Mapping) and part in here:
-            here = here[part]
-        elif isinstance(here, list) and part.isdecimal() and int(part) < len(here):
-            here = here[int(part)]
-        else:
-            return False, None
-    return True, here
 
 
 def _calls(calls: Iterable[ToolCall], due: Due) -> tuple[ToolCall, ...]:

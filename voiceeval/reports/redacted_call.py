@@ -22,9 +22,11 @@ from voiceeval.call import (
     ToolReturned,
     Transcribed,
 )
+from voiceeval.metrics.json_values import Absent, value_at
 from voiceeval.redaction import Rules, Secret, cards_in, marked
 from voiceeval.reports.redacted_texts import (
     cards_of_value,
+    parts_of_cards,
     redacted_hearing,
     redacted_mapping,
     redacted_value,
@@ -56,7 +58,11 @@ def redacted_call(call: Call, scenario: Scenario | None, rules: Rules) -> Redact
         rules: the scenario's.
     """
     if rules.cards:
-        rules = replace(rules, known_cards=rules.known_cards | _cards_of(call))
+        rules = replace(
+            rules,
+            known_cards=rules.known_cards | _cards_of(call),
+            secrets=tuple(dict.fromkeys((*rules.secrets, *_parts_of_cards(call)))),
+        )
     if not rules.secrets and not rules.known_cards:
         return RedactedCall(call, rules, frozenset())
     turns, misheard = _hearings(call.events, rules)
@@ -91,10 +97,11 @@ def _cards_of(call: Call) -> frozenset[str]:
     events = (*call.events, *(replay.events if replay else ()))
     speaking = CallerStarted | Transcribed | Replied | AgentStarted | AsideStarted
     texts = {event.text for event in events if isinstance(event, speaking)}
-    texts |= {"".join(event.key for event in keys) for keys in _keys_by_turn(call.events).values()}
-    # A short number that is repeated on request is no long one: only what is said first is joined.
-    said = [event for event in call.events if isinstance(event, CallerStarted) and event.wording == "text"]
-    texts.add("\n".join(event.text for event in said))
+    keyed = _keyed(call.events)
+    texts |= {*keyed, "\n".join(keyed), "\n".join(_said_first(call.events))}
+    texts |= {call.failure, *call.harness_failures}
+    texts |= {text for heard in call.heard for text in (heard.said, heard.heard, heard.floor_heard)}
+    texts |= {event.error for event in events if isinstance(event, StageFailed)}
     values: list[JsonValue] = [dict(call.final_state), *([dict(replay.final_state)] if replay else [])]
     for event in events:
         if isinstance(event, ToolCalled):
@@ -102,6 +109,21 @@ def _cards_of(call: Call) -> frozenset[str]:
         elif isinstance(event, ToolReturned):
             values.append(event.value)
     return frozenset[str]().union(*map(cards_in, texts), *map(cards_of_value, values))
+
+
+def _parts_of_cards(call: Call) -> Iterator[Secret]:
+    """Of card numbers that are said, or keyed, in parts: what is looked for by itself."""
+    yield from parts_of_cards(_said_first(call.events))
+    yield from parts_of_cards(_keyed(call.events))
+
+
+def _said_first(events: Iterable[Event]) -> Iterator[str]:
+    """What the caller says; a short number that is repeated on request is no long one."""
+    return (event.text for event in events if isinstance(event, CallerStarted) and event.wording == "text")
+
+
+def _keyed(events: Iterable[Event]) -> list[str]:
+    return ["".join(event.key for event in keys) for keys in _keys_by_turn(events).values()]
 
 
 def _keys_by_turn(events: Iterable[Event]) -> dict[int, list[KeyPressed]]:
@@ -147,24 +169,15 @@ def _wrong_values(call: Call, scenario: Scenario, rules: Rules) -> Iterator[Secr
     for path, value in scenario.outcome.state.items():
         redacted = redacted_value(value, rules)
         if redacted != value and isinstance(redacted, str):
-            yield from _other_value(_at_path(call.final_state, path), redacted, rules)
+            yield from _other_value(value_at(call.final_state, path), redacted, rules)
 
 
-def _other_value(value: JsonValue, label: str, rules: Rules) -> Iterator[Secret]:
+def _other_value(value: JsonValue | Absent, label: str, rules: Rules) -> Iterator[Secret]:
     if isinstance(value, bool) or not isinstance(value, str | int) or redacted_value(value, rules) != value:
         return
     units = "".join(unit.value for unit in spoken_units(str(value)))
     if len(units) >= _SHORTEST_VALUE:
         yield Secret(units, marked(label))
-
-
-def _at_path(state: Mapping[str, JsonValue], path: str) -> JsonValue:
-    here: JsonValue = dict(state)
-    for part in path.split("."):
-        if not isinstance(here, Mapping) or part not in here:
-            return None
-        here = here[part]
-    return here
 
 
 def _events(

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from pydantic import JsonValue
 
-from voiceeval.redaction import LEFT_OUT, Rules, Secret, Span, cards_in, marked, merged
+from voiceeval.redaction import (
+    LEFT_OUT,
+    PART_OF_A_CARD,
+    Rules,
+    Secret,
+    Span,
+    card_spans,
+    cards_in,
+    marked,
+    merged,
+)
 from voiceeval.spoken_units import Unit, digit_runs, spoken_units
 
 _MOST_UNITS = 3000
@@ -198,6 +209,27 @@ def cards_of_value(value: JsonValue) -> frozenset[str]:
         scalars = [str(each) for each in value if isinstance(each, str | int)]
         return cards_in(" ".join(scalars)).union(*map(cards_of_value, value))
     return cards_in(str(value)) if isinstance(value, str | int) else frozenset()
+
+
+def parts_of_cards(texts: Iterable[str]) -> Iterator[Secret]:
+    """The parts of card numbers that are said in several texts, one after the other, but for the last four.
+
+    >>> [part.value for part in parts_of_cards(["4539 it is", "no, 4539", "5787", "6362", "1486"])]
+    ['4539', '5787', '6362']
+    """
+    joined = Joined(tuple(texts))
+    units, starts = spoken_units(joined.text), list(accumulate(len(text) + 1 for text in joined.texts))
+    for span in card_spans(joined.text, units):
+        pieces: dict[int, str] = {}
+        for unit in units:
+            if unit.is_number and span.start <= unit.start < span.end:
+                text = bisect_right(starts, unit.start)
+                pieces[text] = pieces.get(text, "") + unit.value
+        hidden = sum(map(len, pieces.values())) - 4
+        for piece in pieces.values() if len(pieces) > 1 else ():
+            if hidden > 0 and len(piece) >= _TELLING_DIGITS:
+                yield Secret(piece, PART_OF_A_CARD)
+            hidden -= len(piece)
 
 
 def left_out(text: str) -> str:

@@ -9,19 +9,12 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
-from voiceeval.metrics.json_values import as_json, same_value
+from voiceeval.metrics.json_values import ABSENT, Absent, as_json, same_value, value_at
 from voiceeval.reports.wording import counted, shortened
 
 _LONGEST_VALUE = 400
 """Characters of a value that a table cell shows."""
 _PLAIN_KEY = re.compile(r"[^.\"\s]+")
-
-
-class _Nothing:
-    """There is nothing at a path; null is something."""
-
-
-_NOTHING = _Nothing()
 
 
 class Change(StrEnum):
@@ -84,7 +77,7 @@ def state_changes(before: JsonValue | Mapping[str, JsonValue], after: JsonValue)
 def _changes(path: tuple[str | int, ...], before: object, after: object) -> Iterator[StateChange]:
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted(before.keys() | after.keys()):
-            yield from _step((*path, key), before.get(key, _NOTHING), after.get(key, _NOTHING))
+            yield from _step((*path, key), before.get(key, ABSENT), after.get(key, ABSENT))
     elif _is_list(before) and _is_list(after):
         for at in range(max(len(before), len(after))):  # type: ignore[arg-type]
             yield from _step((*path, at), _item(before, at), _item(after, at))
@@ -93,16 +86,16 @@ def _changes(path: tuple[str | int, ...], before: object, after: object) -> Iter
 
 
 def _step(path: tuple[str | int, ...], before: object, after: object) -> Iterator[StateChange]:
-    if isinstance(before, _Nothing):
+    if isinstance(before, Absent):
         yield StateChange(path=path, change=Change.ADDED, after=after)  # type: ignore[arg-type]
-    elif isinstance(after, _Nothing):
+    elif isinstance(after, Absent):
         yield StateChange(path=path, change=Change.REMOVED, before=before)  # type: ignore[arg-type]
     else:
         yield from _changes(path, before, after)
 
 
 def _item(items: object, at: int) -> object:
-    return items[at] if at < len(items) else _NOTHING  # type: ignore[arg-type,index]
+    return items[at] if at < len(items) else ABSENT  # type: ignore[arg-type,index]
 
 
 def _is_list(value: object) -> bool:
@@ -133,25 +126,12 @@ def due_state(wanted: Mapping[str, JsonValue], world: Mapping[str, JsonValue]) -
 
 
 def _due(path: str, wanted: JsonValue, world: Mapping[str, JsonValue]) -> Due:
-    found = _at(world, path)
+    found = value_at(world, path)
     expected = shortened(as_json(wanted), limit=_LONGEST_VALUE)
-    if isinstance(found, _Nothing):
+    if isinstance(found, Absent):
         return Due(path=path, expected=expected, found="nothing there", right=False)
-    told = shortened(as_json(found), limit=_LONGEST_VALUE)  # type: ignore[arg-type]
-    return Due(path=path, expected=expected, found=told, right=same_value(wanted, found))  # type: ignore[arg-type]
-
-
-def _at(world: object, path: str) -> object:
-    """The value at a dotted path, read as the metric reads it: a number counts into a list."""
-    here = world
-    for part in path.split("."):
-        if isinstance(here, Mapping) and part in here:
-            here = here[part]
-        elif _is_list(here) and part.isdecimal() and int(part) < len(here):  # type: ignore[arg-type]
-            here = here[int(part)]  # type: ignore[index]
-        else:
-            return _NOTHING
-    return here
+    told = shortened(as_json(found), limit=_LONGEST_VALUE)
+    return Due(path=path, expected=expected, found=told, right=same_value(wanted, found))
 
 
 def told(changes: Sequence[StateChange]) -> str:
