@@ -44,7 +44,7 @@ def test_a_laptop_shows_verdict_cohort_difference_and_stage_without_scrolling(
     for text in (
         "MAY NOT SHIP: 2 cohorts regressed",
         "a gated cell that regressed or is invalid fails the run; what was not decided only warns",
-        "overall improved, accent=caribbean × line=telephone regressed (wer)",
+        "Word error rate: overall improved, but accent=caribbean × line=telephone regressed",
         "Caribbean callers on the telephone line",
         "22.2 pp worse",
         "90.3 % → 68.1 %",

@@ -27,7 +27,7 @@ from voiceeval.call import Arm
 from voiceeval.cohort import EVERYONE, Cohort, PlannedCall
 from voiceeval.reports.call_list import Change, slug
 from voiceeval.reports.cohort_table import gating_table
-from voiceeval.reports.first_screen import call_that_shows, people, worst_finding
+from voiceeval.reports.first_screen import blocking_findings, call_that_shows, people, worst_finding
 from voiceeval.reports.forest_plot import ForestPanel, forest_panels
 from voiceeval.reports.html import HtmlReport
 from voiceeval.reports.index_page import index_values, policy_means
@@ -182,7 +182,7 @@ def test_what_identifies_the_run_stands_on_the_first_screen() -> None:
     assert "Seed 1" in text
     assert "voiceeval 0.1.0" in text
     assert "frontdesk-tuned 2.4-rc1, released 2026-11-01" in text
-    assert re.search(r"task not done: agent hung up, done 0 → \d", text)
+    assert re.search(r"task not done: agent hung up, nothing was left to say 0 → \d", text)
 
 
 @pytest.mark.parametrize(
@@ -342,3 +342,19 @@ def test_gating_metrics_all_have_a_panel_and_a_column() -> None:
     for metric in GATING:
         assert f'<div class="card forest-card">\n<h3><bdi>{metric.title}</bdi>' in page
         assert f"metric={metric.name}" in page
+
+
+def test_the_stage_is_that_of_the_metric_and_not_of_the_tasks_that_were_lost() -> None:
+    yields = replace(TASK, name="yield_rate", title="Yields when interrupted")
+    cohort = Cohort.of({"line": "telephone"})
+    cells = (verdict(yields, cohort, Outcome.REGRESSED, worse_by=0.4), verdict(WER, WORST, Outcome.REGRESSED))
+    report = report_input(comparison(verdicts=cells))
+    findings = blocking_findings(report, gating_table(report.comparison), most=9)
+    found = {each.verdict.metric.name: each for each in findings}
+    assert found["yield_rate"].measured_stage == "turn-taking"
+    assert found["wer"].measured_stage == ""
+    assert [each.id for each in found["yield_rate"].also] == [found["wer"].verdict.id]
+    assert [each.id for each in found["wer"].also] == [found["yield_rate"].verdict.id]
+    text = Page(HtmlReport().index(report)).text
+    assert "turn-taking – what this metric measures" in text
+    assert "Also worse" in text

@@ -118,7 +118,7 @@ def test_an_overall_improvement_that_hides_a_regressed_cohort_is_an_alarm() -> N
     rest = clear_improvement(speakers=100).pairs[60:]
     overall = PairedSample(metric=WER, cohort=EVERYONE, pairs=(*hidden.pairs, *rest))
     verdicts = gate().judge([overall, hidden])
-    assert alarms(verdicts) == ("overall improved, accent=scottish regressed (wer)",)
+    assert alarms(verdicts) == (f"{WER.title}: overall improved, but accent=scottish regressed",)
     assert verdicts[0].flags == ("overall improved",)
 
 
@@ -130,7 +130,7 @@ def test_an_overall_figure_that_only_looks_better_is_an_alarm_in_other_words() -
         metric=WER, cohort=EVERYONE, pairs=(*hidden.pairs, *sample(WER, [*nobody, *noise]).pairs)
     )
     verdicts = gate().judge([overall, hidden])
-    assert alarms(verdicts) == ("overall looks better, accent=scottish regressed (wer)",)
+    assert alarms(verdicts) == (f"{WER.title}: overall looks better, but accent=scottish regressed",)
 
 
 def test_without_a_regressed_cohort_there_is_no_alarm() -> None:

@@ -342,7 +342,7 @@ def test_the_index_has_its_sections_in_the_order_to_read_them() -> None:
     order = (
         "MAY NOT SHIP: 2 cohorts regressed, 2 faults beside the verdicts",
         f"Fault: {FAULTS[0]}",
-        "Alarm: overall improved",
+        "Alarm: Word error rate: overall improved",
         "Caribbean callers on the telephone line",
         "What changed",
         "This run",

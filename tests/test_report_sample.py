@@ -268,7 +268,7 @@ def comparison(*, policy: Policy = "pr", **changed: object) -> Comparison:
         "manifest": manifest(),
         "verdicts": verdicts(),
         "blames": blames(),
-        "alarms": ("overall improved, accent=caribbean × line=telephone regressed (wer)",),
+        "alarms": ("Word error rate: overall improved, but accent=caribbean × line=telephone regressed",),
         "partial": False,
     }
     return Comparison(policy=policy, **{**facts, **changed})  # type: ignore[arg-type]

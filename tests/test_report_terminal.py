@@ -71,7 +71,8 @@ def test_the_whole_of_a_small_comparison() -> None:
         960, recognizer.beam 5 → 1 (+1 more)
 
          MAY NOT SHIP: 1 cohort regressed   (policy: pr)
-        alarm: overall improved, accent=caribbean × line=telephone regressed (wer)
+        alarm: Word error rate: overall improved, but accent=caribbean × line=telephone
+        regressed
 
                                       Word error rate       Task completion
         cohort            size        margin +2pp           margin +5pp
@@ -252,7 +253,7 @@ def test_the_parts_come_in_the_order_to_read_them() -> None:
         "MAY NOT SHIP: 2 cohorts regressed, 2 faults beside the verdicts",
         f"✗ fault: {FAULTS[0]}",
         f"✗ fault: {FAULTS[1]}",
-        "alarm: overall improved",
+        "alarm: Word error rate: overall improved",
         "cohort size",
         "Why it may not ship",
         "Waived, not passed: 1 known regression",

@@ -195,7 +195,7 @@ def alarms(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
     are ``overall looks better``.
     """
     return tuple(
-        f"{flag}, {verdict.cohort.name} regressed ({verdict.metric.name})"
+        f"{verdict.metric.title}: {flag}, but {verdict.cohort.name} regressed"
         for verdict in sorted(verdicts, key=lambda each: (each.metric.name, each.cohort))
         for flag in verdict.flags
         if flag in OVERALL_FLAGS

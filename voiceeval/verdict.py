@@ -268,7 +268,7 @@ class Comparison:
     """Blocking ones first, then by metric and cohort."""
     blames: tuple[Blame, ...]
     alarms: tuple[str, ...]
-    """Sentences such as "overall improved, accent=scottish × line=telephone regressed (wer)"."""
+    """Sentences such as "Word error rate: overall improved, but accent=scottish regressed"."""
     partial: bool
     """Only part of the suite was selected; a partial run cannot be blessed."""
     policy: Policy

@@ -11,7 +11,7 @@ from enum import StrEnum
 from voiceeval.call import Arm, Call, Ending, HungUp, StageFailed
 from voiceeval.cohort import PlannedCall
 from voiceeval.reports.report_input import ReportInput, arm_call_id
-from voiceeval.reports.wording import is_plain, level, one_line
+from voiceeval.reports.wording import HUNG_UP, is_plain, level, one_line
 from voiceeval.score import MetricInfo, NotScored, Ratio, Score
 
 TASK_METRIC = "task_completion"
@@ -129,7 +129,11 @@ def _kind(result: Result, call: Call | None) -> str:
     if call.failure:
         return f"{result}: {one_line(call.failure, limit=120)}"
     ends = [event for event in call.events if isinstance(event, HungUp)]
-    return f"{result}: {ends[-1].by} hung up, {ends[-1].reason}" if ends else str(result)
+    return (
+        f"{result}: {ends[-1].by} hung up, {HUNG_UP.get(ends[-1].reason, ends[-1].reason)}"
+        if ends
+        else str(result)
+    )
 
 
 def _row(report: ReportInput, planned: PlannedCall, metrics: tuple[MetricInfo, ...]) -> CallRow:

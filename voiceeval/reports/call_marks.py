@@ -25,7 +25,7 @@ from voiceeval.call import (
 from voiceeval.call_audio import duration_ms
 from voiceeval.metrics.floor import Floor, Stretch
 from voiceeval.reports.call_turns import ends_too_early
-from voiceeval.reports.wording import one_line
+from voiceeval.reports.wording import HUNG_UP, one_line
 
 _TITLE = 120
 
@@ -160,5 +160,5 @@ def _of_event(event: Event, floor: Floor) -> Iterator[TrackMark]:
         title = f"{event.stage} failed: {one_line(event.error, limit=_TITLE)}"
         yield TrackMark("failed", event.at_ms, event.turn, title)
     elif isinstance(event, HungUp):
-        title = f"{event.by} ends the call: {event.reason}"
+        title = f"{event.by} hangs up: {HUNG_UP.get(event.reason, event.reason)}"
         yield TrackMark("hung_up", event.at_ms, event.turn, title)

@@ -30,7 +30,7 @@ from voiceeval.metrics.floor import AgentSpeech, Floor
 from voiceeval.metrics.waits import Wait, reply_to
 from voiceeval.reports.alignment import LONGEST_TEXT, Hearing, TurnHearing, hear_again, unaligned
 from voiceeval.reports.observed_faults import ArmCall
-from voiceeval.reports.wording import as_json, clock, shortened
+from voiceeval.reports.wording import HUNG_UP, as_json, clock, shortened
 
 ASIDES = {"back_channel": "back-channel", "cough": "cough", "side_talk": "side talk"}
 _NO_WORDS_DUE = {
@@ -258,7 +258,7 @@ def _work_step(event: Event, at: Milliseconds) -> Iterator[Step]:
     elif isinstance(event, StageFailed):
         yield Step("failed", at, f"{event.stage} failed", event.error)
     elif isinstance(event, HungUp):
-        yield Step("ends", at, f"{event.by} ends the call: {event.reason}")
+        yield Step("ends", at, f"{event.by} hangs up: {HUNG_UP.get(event.reason, event.reason)}")
 
 
 def answers_ms(found: Sequence[Wait]) -> Mapping[int, tuple[Milliseconds, ...]]:

@@ -12,11 +12,13 @@ from voiceeval.reports.heat_map import view_href
 from voiceeval.reports.interval_bars import IntervalBar, bar, margins_over, scale_of
 from voiceeval.reports.page_links import call_href
 from voiceeval.reports.report_input import ReportInput, arm_call_id
+from voiceeval.reports.score_reasons import SPEECH, TURN_TAKING, group_of
 from voiceeval.reports.wording import direction_word, one_line, severity
 from voiceeval.score import Direction, MetricInfo, Scored
 from voiceeval.verdict import Comparison, Estimate, Outcome, Verdict
 
 _LONGEST_VALUE = 60
+_MEASURED_STAGES = {TURN_TAKING: "turn-taking", SPEECH: "synthesizer"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,8 @@ class ShowingCall:
     """The metric on this call, on either arm."""
     worse_by: float
     """In the metric's unit."""
+    newly_fails: bool
+    """Whether the candidate loses a task on it that the baseline did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,18 @@ class Finding:
     overall: tuple[Verdict, ...]
     """The same metric over everyone; none for the overall cell itself."""
     bars: tuple[IntervalBar, ...]
+    also: tuple[Verdict, ...]
+    """What else regressed and blocks."""
+
+    @property
+    def measured_stage(self) -> str:
+        """The stage that the metric measures by itself; empty where lost tasks have to tell."""
+        return _MEASURED_STAGES.get(group_of(self.verdict.metric.name), "")
+
+    @property
+    def times_margin(self) -> float:
+        """How many times its margin it is worse; 0 without a margin."""
+        return margins_over(self.verdict)
 
     @property
     def hidden_by_overall(self) -> bool:
@@ -98,6 +114,12 @@ def finding(report: ReportInput, table: CohortTable, row: CohortRow, verdict: Ve
         slower=slower_for(report.comparison, verdict),
         overall=overall,
         bars=bar(verdict, scale_of([verdict, *overall])),
+        also=tuple(
+            each
+            for other in table.rows
+            for each in other.blocking(report.comparison)
+            if each.outcome is Outcome.REGRESSED and each != verdict
+        ),
     )
 
 
@@ -121,8 +143,9 @@ def call_that_shows(report: ReportInput, cohort: Cohort, metric: MetricInfo) -> 
             baseline=_value(report, planned, metric, Arm.BASELINE),
             candidate=_value(report, planned, metric, Arm.CANDIDATE),
             worse_by=-rank,
+            newly_fails=not fails_alike,
         )
-        for _, rank, _, planned in ([min(found, key=lambda item: item[:3])] if found else [])
+        for fails_alike, rank, _, planned in ([min(found, key=lambda item: item[:3])] if found else [])
     )
 
 

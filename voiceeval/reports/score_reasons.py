@@ -52,10 +52,16 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
     "Cost": ("cost_per_completed_call",),
     "Other": (),
 }
+TURN_TAKING, SPEECH = "Turn-taking", "The agent's speech"
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names}
 _DRAWN_ABOVE = frozenset({"wer"})
 """Metrics whose alignments the page draws turn by turn: here their headlines are enough."""
 _MOST_OBSERVATIONS = 60
+
+
+def group_of(metric: str) -> str:
+    """What a metric measures: a key of the groups, ``Other`` for one that is not ours."""
+    return _GROUP_OF.get(metric, "Other")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,13 @@ HEARING = "recognition or turn-taking"
 """The stage that ``Blame`` calls recognition. The replay that tells it from dialogue has no audio: what it
 mends, hearing and taking turns lost together."""
 
+HUNG_UP = {
+    "done": "nothing was left to say",
+    "hung up": "left before anything was done",
+    "handed over": "handed over to a person",
+}
+"""Why a call ended, where the event's own word needs more of them."""
+
 ELLIPSIS = "…"
 _MINUS = "−"
 
