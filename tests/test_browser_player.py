@@ -9,11 +9,13 @@ from statistics import median
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from browser_pages import PHONE, Chromium, Opened
 from heard_run import heard_run, tone
 from test_report_sample import report_input
 
+from voiceeval.audio import AudioClip
 from voiceeval.call import AgentStarted, AgentStopped, Arm, Event, HungUp
 from voiceeval.call_audio import duration_ms
 from voiceeval.content_files import FlacStore
@@ -482,3 +484,58 @@ def test_without_script_the_picture_stays(player: Callable[..., Opened]) -> None
     opened = player(java_script_enabled=False)
     assert opened.page.locator("#timelines svg.lane").first.is_visible()
     assert opened.page.get_by_role("button", name="Play").count() == 0
+
+
+def speech_like(length_ms: int) -> AudioClip:
+    """Noise in syllables: its frames differ in size as those of speech do."""
+    noise = np.random.default_rng(7).normal(size=length_ms * 16)
+    syllables = np.abs(np.sin(np.arange(len(noise)) / 2_500)) ** 3
+    return AudioClip((6_000 * noise * syllables).clip(-32_000, 32_000).astype(np.int16), 16_000)
+
+
+def test_where_the_browser_cannot_seek_the_sound_is_reached_once(chromium: Chromium, tmp_path: Path) -> None:
+    def long(report: ReportInput) -> ReportInput:
+        assert isinstance(report.audio, FlacStore)
+        audio = report.audio.put(speech_like(5_200))
+        events: tuple[Event, ...] = (
+            AgentStarted(at_ms=0, turn=0, text="words", audio=audio, stage_ms=9),
+            AgentStopped(at_ms=5_200, turn=0, interrupted=False),
+            HungUp(at_ms=9_000, turn=0, by="caller", reason="hung up"),
+        )
+        id_ = arm_call_id(PLANNED, Arm.BASELINE)
+        return replace(report, calls={id_: replace(report.calls[id_], events=events)})
+
+    opened = chromium.open(made(tmp_path, long))
+    opened.page.evaluate("""() => {
+      globalThis.counts = { error: 0, ended: 0 };
+      for (const name of ["error", "ended"])
+        document.addEventListener(name, (event) => event.target.tagName === "AUDIO" && counts[name]++, true);
+    }""")
+    failed = 0
+    for at in (3.9, 4.1, 4.3, 4.5):
+        opened.page.evaluate(f"{CLOCK}.pause(); {CLOCK}.currentTime = 0; counts.error = counts.ended = 0")
+        opened.page.evaluate(f"{CLOCK}.currentTime = {at}; void {CLOCK}.play()")
+        found = audible(opened)
+        assert sounding(found)["baseline"]["place"] == pytest.approx(found["now"], abs=0.35)
+        reach(opened, 5.6)
+        counts = opened.page.evaluate("counts")
+        failed += counts["error"]
+        assert counts["ended"] <= 1, f"run up again and again from {at} s"
+    assert failed, "this browser can seek everywhere: nothing was tested"
+    assert opened.page.locator(".told").inner_text() == ""
+
+
+def test_what_is_played_again_after_the_end_sounds_from_the_start(player: Callable[..., Opened]) -> None:
+    opened = player()
+    length = opened.page.evaluate(f"{CLOCK}.duration")
+    opened.page.evaluate(f"{CLOCK}.currentTime = {length} - 0.3; void {CLOCK}.play()")
+    until(opened.page, f"{CLOCK}.paused")
+    told = opened.page.evaluate(f"""() => {{
+      const seen = [];
+      for (const name of ["seeking", "play"]) {CLOCK}.addEventListener(name, () => seen.push(name));
+      void {CLOCK}.play();
+      return seen;
+    }}""")
+    assert told == ["seeking", "play"], "whatever follows the clock is told of its jump"
+    found = audible(opened)
+    assert found["now"] < 3

@@ -22,6 +22,11 @@ const SHORTEST = 0.05;
 const RETRIES = 5;
 const RUN_UP_FROM = 0.4;
 const RUN_UP_RATE = 8;
+/** What sounds fast has that much of it under way, in seconds: nearer to its place than this a clip runs up at LAST_RATE. */
+const RUN_UP_LAST = 1.2;
+const LAST_RATE = 2;
+/** With less of it left than this a clip is not worth a run-up. */
+const WORTH = 0.2;
 const PATIENCE_MS = 6000;
 
 export interface Track {
@@ -45,7 +50,8 @@ interface Sound {
   waitsSince: number;
   failures: number;
   runsUp: boolean;
-  overran: boolean;
+  /** It ran up to its place, or past it: it waits there for the clock, since to seek back would fail again. */
+  ranUp: boolean;
   gone: boolean;
 }
 
@@ -79,7 +85,7 @@ export class Sounds {
           const from = clip.at_ms / 1000;
           this.#sounds.push({
             clip, track, from, until: from + clip.length_ms / 1000,
-            element: undefined, begun: 0, drift: 0, nudged: false, waitsSince: 0, failures: 0, runsUp: false, overran: false, gone: false,
+            element: undefined, begun: 0, drift: 0, nudged: false, waitsSince: 0, failures: 0, runsUp: false, ranUp: false, gone: false,
           });
         }
       }
@@ -87,7 +93,7 @@ export class Sounds {
     transport.addEventListener("seeking", () => {
       const now = transport.currentTime;
       for (const sound of this.#sounds) {
-        sound.runsUp = sound.overran = false;
+        sound.runsUp = sound.ranUp = false;
         if (sound.element?.paused === false && sound.from <= now && now < sound.until - SHORTEST) this.#put(sound);
       }
       this.mix();
@@ -118,7 +124,7 @@ export class Sounds {
       if (!element) continue;
       element.muted = runsUp || !this.#audible(track);
       element.volume = this.transport.volume;
-      element.playbackRate = runsUp ? RUN_UP_RATE : this.transport.playbackRate;
+      element.playbackRate = runsUp ? this.#runUpRate(sound) : this.transport.playbackRate;
       sound.nudged = false;
     }
   }
@@ -179,20 +185,21 @@ export class Sounds {
     if (element.paused) {
       // A file may be a few samples shorter than its clip was said to be.
       if (now > until - SHORTEST || place > element.duration - SHORTEST) return;
-      if (sound.overran) {
-        // What ran past its place waits there for the clock: to seek back would fail again.
-        if (element.currentTime > place + this.#leadOf(sound)) return;
-        sound.overran = false;
+      if (sound.ranUp) {
+        if (element.ended || element.currentTime > place + this.#leadOf(sound)) return;
       } else if (!sound.runsUp) {
         this.#put(sound);
+        if (sound.ranUp) return;
       }
       element.play().catch((error: unknown) => this.#failed(error));
     } else if (sound.runsUp) {
-      if (element.currentTime < place - NEAR && !element.ended) return;
+      if (element.currentTime < place - NEAR && !element.ended) {
+        const rate = this.#runUpRate(sound);
+        if (element.playbackRate !== rate) element.playbackRate = rate;
+        return;
+      }
       this.#arrived(sound);
-      if (element.currentTime <= place + DRIFT) return;
-      sound.overran = true;
-      element.pause();
+      if (element.currentTime > place + DRIFT) element.pause();
     } else {
       this.#judge(sound, element, element.currentTime - place);
     }
@@ -206,6 +213,7 @@ export class Sounds {
     if (sound.nudged || away <= DRIFT || performance.now() - sound.begun < SETTLED_MS || element.seeking) return;
     const learned = this.#leadOf(sound) - sound.drift / rate;
     this.#lead[element.muted ? 0 : 1] = Math.max(0, Math.min(0.3, learned));
+    if (away > FAR && sound.ranUp && sound.drift > 0) return element.pause();
     if (away > FAR) return this.#put(sound);
     sound.nudged = true;
     const faster = Math.max(-NUDGE, Math.min(NUDGE, -1.5 * sound.drift));
@@ -220,7 +228,12 @@ export class Sounds {
     const due = currentTime - from;
     // At its start nothing of a clip is left out, though it may come a moment late.
     let place = due < FROM_START ? 0 : due + this.#leadOf(sound) * playbackRate;
+    sound.ranUp = false;
     if (sound.failures && element.duration > 0) {
+      if (place > FROM_START && element.duration - place < WORTH) {
+        sound.ranUp = true;
+        return element.pause();
+      }
       const sure = sound.failures > 1 ? 0 : Math.min(place, element.duration * RUN_UP_FROM);
       sound.runsUp = place - sure > DRIFT;
       if (sound.runsUp) place = sure;
@@ -231,8 +244,16 @@ export class Sounds {
     if (sound.runsUp) this.mix();
   }
 
+  /** Fast while far from its place, so that what is under way when it arrives is little. */
+  #runUpRate({ element, from }: Sound): number {
+    const { currentTime, playbackRate } = this.transport;
+    const left = element ? currentTime - from - element.currentTime : 0;
+    return left > RUN_UP_LAST * Math.max(1, playbackRate) ? RUN_UP_RATE : LAST_RATE * Math.max(1, playbackRate);
+  }
+
   #arrived(sound: Sound): void {
     sound.runsUp = false;
+    sound.ranUp = true;
     sound.begun = performance.now();
     sound.drift = 0;
     this.mix();
@@ -269,7 +290,7 @@ export class Sounds {
     const { element } = sound;
     if (!element) return;
     sound.element = undefined;
-    sound.runsUp = sound.overran = false;
+    sound.runsUp = sound.ranUp = false;
     element.pause();
     element.removeAttribute("src");
     element.remove();

@@ -78,7 +78,8 @@ export class Transport extends EventTarget {
 
   async play(): Promise<void> {
     if (!this.paused) return;
-    this.#settle(this.ended ? 0 : this.#at);
+    if (this.ended) this.currentTime = 0;
+    this.#settle(this.#at);
     this.paused = false;
     this.#timer = window.setInterval(() => this.#tick(), TICK_MS);
     this.#send("play");
