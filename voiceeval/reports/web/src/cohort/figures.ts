@@ -91,7 +91,7 @@ function histogram({ info, sides }: Summary, width: number): Figure {
       y: { label: "calls", grid: true, nice: true },
       fy: { label: null, domain: [...ARMS], padding: 0.12 },
       marks: [
-        axisY({ ticks: 3, tickFormat: "d", label: "calls" }),
+        axisY({ ticks: whole(found, 3), tickFormat: "d", label: "calls" }),
         ...ARMS.flatMap((name, arm) => {
           const pooled = [rate(sides[arm]!) * scale].filter(Number.isFinite);
           return [
@@ -166,6 +166,11 @@ function latencyCurve({ info, sides }: Summary, width: number): Figure {
   return { title: "Latency curve", told, svg, bins: found };
 }
 
+/** How many ticks an axis of calls bears: no more than there are whole numbers. */
+function whole(found: Bin[], most: number): number {
+  return Math.min(most, Math.max(1, ...found.flatMap((bin) => bin.counts)));
+}
+
 /** Candidate minus baseline, call by call. */
 export function paired(summary: Summary, width: number): Figure | null {
   const { info, differences, worse, better, same } = summary;
@@ -192,7 +197,7 @@ export function paired(summary: Summary, width: number): Figure | null {
         info.yes_no
           ? axisX([-1, 0, 1], { tickFormat: (value: number) => ["yes → no", "same", "no → yes"][value + 1]!, label })
           : axisX({ label, tickFormat: (value: number) => difference(info, value / scale).replace(/ (pp|ms)$/, "") }),
-        axisY({ ticks: 4, tickFormat: "d", label: "calls" }),
+        axisY({ ticks: whole(found, 4), tickFormat: "d", label: "calls" }),
         ...found.map((bin) => rectY([bin], { x1: bin.from * scale, x2: bin.to * scale, y: bin.counts[0]!, fill: colour(bin), fillOpacity: 0.75, insetLeft: info.yes_no ? 12 : 0.5, insetRight: info.yes_no ? 12 : 0.5 })),
         ruleX([0], { stroke: "var(--text)", strokeOpacity: info.yes_no ? 0 : 0.8 }),
         ruleY([0], { stroke: "var(--dim)" }),
