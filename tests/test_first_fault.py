@@ -72,6 +72,11 @@ def misheard() -> Call:
     return call(PLANNED, Arm.CANDIDATE, misheard=True)
 
 
+def on_right_words(made: Call, events: tuple[Event, ...]) -> Call:
+    """The call, and how the same dialogue goes on the right words."""
+    return replace(made, given_right_words=Replay(events=events, ending=Ending.COMPLETED, final_state={}))
+
+
 def in_turn(turn: int, kind: type[Event], **facts: object) -> Change:
     def change(event: Event) -> Event:
         if isinstance(event, kind) and event.turn == turn:
@@ -108,10 +113,36 @@ def test_without_a_replay_the_first_error_of_words_that_count_is_named() -> None
 
 
 def test_where_the_right_words_lose_it_too_hearing_is_passed_over() -> None:
-    found = named(misheard(), saved=False)
+    made = misheard()
+    found = named(on_right_words(made, made.events), saved=False)
     assert (found.stage, found.turn) == ("dialogue", 2)
     assert 'called block_card(card="4125"): card: expected "4129", given "4125"' in found.phrase
     assert "passed over" in found.rule
+
+
+def test_a_wrong_call_that_only_follows_from_what_was_misheard_is_no_fault_of_the_dialogue() -> None:
+    """The replay is lost too, but because it makes no call at all."""
+    made = misheard()
+    idle = tuple(event for event in made.events if not isinstance(event, ToolCalled | ToolReturned))
+    found = named(on_right_words(made, idle), saved=False)
+    assert (found.stage, found.phrase) == (
+        "dialogue",
+        'on the right words too: never called block_card(card="4129")',
+    )
+    refused = changed(
+        made, lambda event: replace(event, failed=True) if isinstance(event, ToolReturned) else event
+    )
+    assert named(on_right_words(refused, idle), saved=False).stage == "dialogue"
+    deaf_to_nothing = replace(refused, given_right_words=None)
+    assert named(deaf_to_nothing, saved=None).stage == "recognizer"
+
+
+def test_a_wrong_call_on_words_that_all_arrived_is_the_dialogues_whatever_the_replay_does() -> None:
+    wrong = changed(good(), in_turn(2, ToolCalled, arguments={"card": "4125"}))
+    idle = tuple(event for event in wrong.events if not isinstance(event, ToolCalled | ToolReturned))
+    found = named(on_right_words(wrong, idle), saved=False)
+    assert (found.stage, found.turn) == ("dialogue", 2)
+    assert found.phrase.startswith('called block_card(card="4125")')
 
 
 def test_a_turn_taken_for_over_too_early() -> None:
@@ -133,6 +164,14 @@ def test_a_turn_that_is_never_taken_for_over() -> None:
 
     found = named(changed(good(), deaf))
     assert (found.stage, found.turn, found.phrase) == ("end-pointing", 2, "never took the turn for over")
+
+
+def test_a_turn_that_the_end_of_the_call_breaks_off_is_nobodys_fault() -> None:
+    made = good()
+    starts = next(event for event in made.events if isinstance(event, CallerStarted) and event.turn == 2)
+    cut = made.events[: made.events.index(starts) + 1]
+    ends = HungUp(at_ms=starts.at_ms + 300, turn=2, by="limit", reason="too long")
+    assert observed_faults(arm(replace(made, events=(*cut, ends), heard=()))) == ()
 
 
 def test_wrong_arguments_on_the_right_words() -> None:

@@ -15,6 +15,7 @@ from voiceeval.call import (
     CallerStarted,
     Ending,
     Event,
+    Replay,
     Replied,
     ToolCalled,
 )
@@ -32,11 +33,12 @@ from voiceeval.reports.observed_faults import (
     ArmCall,
     Fault,
     asks_again,
+    call_faults,
     ending_of,
     observed_faults,
     quoted,
 )
-from voiceeval.reports.tool_path_diff import Fit
+from voiceeval.reports.tool_path_diff import Fit, path_diff
 from voiceeval.reports.wording import counted, one_line
 from voiceeval.scenario import Scenario
 
@@ -48,7 +50,8 @@ _WITH_REPLAY = (
 )
 _DIALOGUE_LOSES = (
     "The first fault of the dialogue, the tools or the voice: given the right words the task is lost too, so "
-    "that what was misheard, or heard at the wrong time, is passed over."
+    "that what was misheard, or heard at the wrong time, is passed over, and so are tool calls after it that "
+    "are not made wrong on the right words."
 )
 _WITHOUT_REPLAY = (
     "The first fault in order of time, leaving aside turns in which only small words are misheard. The "
@@ -108,8 +111,7 @@ def first_fault(result: Result, arm: ArmCall, scenario: Scenario | None, *, save
     if saved is None:
         fault = next((fault for fault in faults if not fault.slight), None) or _not_done(arm, scenario)
         return _named(fault, faults, _WITHOUT_REPLAY)
-    fault = next((fault for fault in faults if fault.stage not in _HEARING), None) or _not_done(arm, scenario)
-    return _named(fault, faults, _DIALOGUE_LOSES)
+    return _named(_lost_on_the_right_words(arm, faults, scenario), faults, _DIALOGUE_LOSES)
 
 
 def _named(fault: Fault, faults: tuple[Fault, ...], rule: str) -> FirstFault:
@@ -124,20 +126,36 @@ def _named(fault: Fault, faults: tuple[Fault, ...], rule: str) -> FirstFault:
     )
 
 
-def _not_done(arm: ArmCall, scenario: Scenario | None) -> Fault:
-    """What is missing at the end of a call in which nothing else can be seen to be wrong."""
+def _lost_on_the_right_words(arm: ArmCall, faults: tuple[Fault, ...], scenario: Scenario | None) -> Fault:
+    """The first fault that is none of hearing, nor follows from one.
+
+    A wrong call that the agent does not make on the right words may be just what was due on what it heard.
+    """
+    replay = arm.call.given_right_words
+    path = () if scenario is None or replay is None else (path_diff(scenario, replay.events),)
+    again = {fault.phrase for fault in call_faults(path, replay.events if replay else ())}
+    misheard = False
+    for fault in faults:
+        if fault.stage in _HEARING:
+            misheard = True
+        elif not (misheard and fault.of_a_call) or fault.phrase in again:
+            return fault
+    return _not_done(arm, scenario, replay=replay)
+
+
+def _not_done(arm: ArmCall, scenario: Scenario | None, *, replay: Replay | None = None) -> Fault:
+    """What is missing at the end of a call, or of its replay, in which nothing else is seen to be wrong."""
     turn, at_ms = ending_of(arm.call.events)
-    missing = [row.due_words for diff in arm.path for row in diff.rows if row.fit is Fit.MISSING]
-    if missing:
-        phrase = f"never called {one_line(missing[0], limit=160)}"
-    else:
-        reasons = () if scenario is None else _reasons(scenario, arm)
-        phrase = reasons[0] if reasons else "did not do what was due"
+    phrase = "did not do what was due"
+    if scenario is not None:
+        held = replay or arm.call
+        rows = path_diff(scenario, held.events).rows
+        missing = [row.due_words for row in rows if row.fit is Fit.MISSING]
+        reasons = judge_task(scenario, held.events, held.final_state).reasons
+        phrase = f"never called {one_line(missing[0], limit=160)}" if missing else (*reasons, phrase)[0]
+    if replay is not None:
+        phrase = f"on the right words too: {phrase}"
     return Fault(stage=DIALOGUE, turn=turn, at_ms=at_ms, phrase=one_line(phrase, limit=200))
-
-
-def _reasons(scenario: Scenario, arm: ArmCall) -> tuple[str, ...]:
-    return judge_task(scenario, arm.call.events, arm.call.final_state).reasons
 
 
 # -- where the call leaves the way that it takes on the right words ----------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -64,6 +64,8 @@ class Fault:
     slight: bool = False
     """Seldom of consequence: only small words misheard, or the last breath of a turn cut off."""
     crash: bool = False
+    of_a_call: bool = False
+    """A tool call that was wrong, or failed: it may only follow from what was misheard before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +91,8 @@ def observed_faults(arm: ArmCall) -> tuple[Fault, ...]:
         *_out_of_turn(arm),
         *_unanswered(arm),
         *_asked_again(arm),
-        *_wrong_calls(arm),
-        *_failed(arm.call),
+        *call_faults(arm.path, arm.call.events),
+        *_crashes(arm.call),
         *_unintelligible(arm),
     ]
     return tuple(sorted(found, key=lambda fault: fault.at_ms))
@@ -191,13 +193,14 @@ def _never_heard(arm: ArmCall) -> Iterator[Fault]:
         turn = arm.hearings.get(taken.number)
         if taken.kind != "spoken" or turn is None or turn.spoken.transcribed or taken.number in crashed:
             continue
-        if left and taken is arm.floor.turns[-1]:
+        # Of a turn that the end of the call broke off, nothing was due yet.
+        if taken.ends_ms is None or (left and taken is arm.floor.turns[-1]):
             continue
         made = taken.number in decided
         yield Fault(
             stage=RECOGNIZER if made else ENDPOINTING,
             turn=taken.number,
-            at_ms=arm.floor.ends_ms if taken.ends_ms is None else taken.ends_ms,
+            at_ms=taken.ends_ms,
             phrase="made no transcript of the turn" if made else "never took the turn for over",
         )
 
@@ -241,8 +244,8 @@ def _out_of_turn(arm: ArmCall) -> Iterator[Fault]:
 def _unanswered(arm: ArmCall) -> Iterator[Fault]:
     crashed = {event.turn for event in arm.call.events if isinstance(event, StageFailed)}
     for wait in arm.waits:
-        if not wait.answered and wait.turn.number not in crashed:
-            ends_ms = arm.floor.ends_ms if wait.turn.ends_ms is None else wait.turn.ends_ms
+        ends_ms = wait.turn.ends_ms
+        if ends_ms is not None and not wait.answered and wait.turn.number not in crashed:
             at_ms = min(ends_ms + WAIT_LIMIT_MS, arm.floor.ends_ms)
             came = "no answer came" if wait.ms is None else f"the answer came after {wait.ms} ms"
             yield Fault(stage=TURN_TAKING, turn=wait.turn.number, at_ms=at_ms, phrase=came)
@@ -255,7 +258,8 @@ def _asked_again(arm: ArmCall) -> Iterator[Fault]:
     for event in arm.call.events:
         if isinstance(event, AgentStarted):
             last_reply = event
-            if _arrived(arm, event.turn) and asks_again(event.text, arm.locale):
+            goes_on = event.offset_ms > 0
+            if not goes_on and _arrived(arm, event.turn) and asks_again(event.text, arm.locale):
                 phrase = f"asked to repeat what had arrived as it was said: {quoted(event.text)}"
                 yield Fault(stage=DIALOGUE, turn=event.turn, at_ms=event.at_ms, phrase=phrase)
         elif isinstance(event, CallerStarted):
@@ -278,8 +282,18 @@ def _arrived(arm: ArmCall, number: int) -> bool:
     return turn is not None and bool(turn.spoken.text) and turn.hearing.aligned and not turn.hearing.errors
 
 
-def _wrong_calls(arm: ArmCall) -> Iterator[Fault]:
-    for diff in arm.path:
+def call_faults(path: Iterable[PathDiff], events: Iterable[Event]) -> Iterator[Fault]:
+    """Tool calls that were not due as they were made, and those that failed."""
+    yield from _wrong_calls(path)
+    for event in events:
+        if isinstance(event, ToolReturned) and event.failed:
+            name, told = one_line(event.name, limit=60), as_json(event.value, limit=_QUOTED)
+            phrase = f"{name} failed: {told}"
+            yield Fault(stage=TOOLS, turn=event.turn, at_ms=event.at_ms, phrase=phrase, of_a_call=True)
+
+
+def _wrong_calls(path: Iterable[PathDiff]) -> Iterator[Fault]:
+    for diff in path:
         for row in diff.rows:
             if row.made is None or row.right:
                 continue
@@ -291,19 +305,15 @@ def _wrong_calls(arm: ArmCall) -> Iterator[Fault]:
                 Fit.OUT_OF_ORDER: f"called {made} out of order",
             }.get(row.fit, f"called {made}, which was not due")
             phrase = one_line(phrase, limit=2 * _QUOTED)
-            yield Fault(stage=DIALOGUE, turn=row.turn, at_ms=row.at_ms, phrase=phrase)
+            yield Fault(stage=DIALOGUE, turn=row.turn, at_ms=row.at_ms, phrase=phrase, of_a_call=True)
 
 
-def _failed(call: Call) -> Iterator[Fault]:
+def _crashes(call: Call) -> Iterator[Fault]:
     for event in call.events:
         if isinstance(event, StageFailed):
             stage = _OF_STAGE.get(event.stage.value, event.stage.value)
             phrase = f"crashed: {one_line(event.error, limit=_QUOTED)}"
             yield Fault(stage=stage, turn=event.turn, at_ms=event.at_ms, phrase=phrase, crash=True)
-        elif isinstance(event, ToolReturned) and event.failed:
-            name, told = one_line(event.name, limit=60), as_json(event.value, limit=_QUOTED)
-            phrase = f"{name} failed: {told}"
-            yield Fault(stage=TOOLS, turn=event.turn, at_ms=event.at_ms, phrase=phrase)
 
 
 def _unintelligible(arm: ArmCall) -> Iterator[Fault]:
