@@ -25,6 +25,21 @@ def test_a_run_scored_again_gives_the_same_bytes(
     assert "accent=high" in capsys.readouterr().out
 
 
+def test_a_run_is_scored_again_without_the_files_of_its_reference(
+    voice_project: VoiceProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice_project.run("--voice-run", "run", "-k", "high-0")
+    run = voice_project.path / "run"
+    before = (run / "gate.json").read_bytes()
+    manifest = json.loads((run / "manifest.json").read_text())
+    gone = {"use": "pocketsphinx", "corpus": "gone/replies.txt"}
+    manifest["config"]["settings"]["reference"] = {"recognizer": gone, "synthesizer": {"use": "espeak"}}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    monkeypatch.syspath_prepend(voice_project.path)
+    assert main(["report", str(run)]) in (0, 1)
+    assert (run / "gate.json").read_bytes() == before
+
+
 def test_a_run_is_scored_again_with_another_metric_without_placing_a_call(
     voice_project: VoiceProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -612,6 +612,6 @@ def test_a_stored_agent_is_described_and_never_placed(blessed: VoiceProject) -> 
     assert (agent.name, agent.model_version, agent.release_date) == ("steady", "1", "2026-01-01")
     assert agent.parts == fingerprint(blessed)["agent"]["parts"]
     assert not any(agent.deterministic(part) for part in agent.parts)
-    with pytest.raises(HarnessError, match="the baseline is stored: no call can be placed with it"):
+    with pytest.raises(HarnessError, match="no call can be placed with it"):
         agent.synthesizer.synthesize("hello")
     assert isinstance(Unusable(reason="gone").agent, StoredAgent)

@@ -41,7 +41,14 @@ from voiceeval.scenario import Caller
 from voiceeval.scenario_files import Suite, load_suite
 from voiceeval.settings import TABLE, Part, Settings
 from voiceeval.stopwatch import PROCESS
-from voiceeval.stored_baseline import StoredBaseline, Unusable, against, noted, open_stored
+from voiceeval.stored_baseline import (
+    StatedReference,
+    StoredBaseline,
+    Unusable,
+    against,
+    noted,
+    open_stored,
+)
 from voiceeval.voices import SIDE_TALK_DB, CallerVoices
 
 DEFAULT_REFERENCE: Mapping[str, Any] = {
@@ -63,13 +70,19 @@ class Assembled:
     """What stands in for the baseline's calls; ``None`` where they are placed."""
 
 
-def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) -> Assembled:
+def build(
+    config: Config,
+    *,
+    stored: StoredBaseline | Unusable | None = None,
+    reference: Reference | None = None,
+) -> Assembled:
     """Load and check everything that the settings name, before any call is placed.
 
     Args:
         config: The settings.
         stored: The baseline whose calls are not placed; by default the one that the settings name, if any.
             An A/A check draws both arms afresh and uses none.
+        reference: Who listens to the agents; by default the one that the settings describe.
 
     Raises:
         InputError: A file, name, option or setting is wrong.
@@ -104,7 +117,7 @@ def build(config: Config, *, stored: StoredBaseline | Unusable | None = None) ->
             for tags in dict.fromkeys(listed)
         ),
         gate=gate_of(settings, held, [call.tags for call in planned], today=config.today),
-        reference=_reference(config),
+        reference=reference or _reference(config),
         policy=settings.policy,
         waivers=() if config.independent_arms else waivers(settings),
         today=config.today,
@@ -186,6 +199,8 @@ def judge(folder: RunFolder, experiment: Experiment) -> tuple[Judged, dict[str, 
 def restored(folder: RunFolder, *, metrics: tuple[str, ...] = ()) -> Experiment:
     """The experiment of an earlier run, to score it again; its agents are loaded to name what differs.
 
+    Its reference is not: what that heard is kept in the calls, and nothing is to be heard again.
+
     Raises:
         RunFolderError: An agent has changed since, so that the calls are not its own any more.
     """
@@ -194,13 +209,15 @@ def restored(folder: RunFolder, *, metrics: tuple[str, ...] = ()) -> Experiment:
     if metrics:
         config = replace(config, settings=_only(config.settings, metrics))
     stored = noted(folder)
-    experiment = build(config, stored=stored.baseline if stored else None).experiment
     try:
         comparison = folder.stated("comparison")
         suite_digest = comparison["suite_digest"]
         parts = {arm: dict(comparison["arms"][arm]["parts"]) for arm in Arm}
+        reference = StatedReference.of(str(comparison["reference"]))
     except KeyError as lacking:
         raise RunFolderError(f"{folder.path}/manifest.json: comparison: {lacking}: absent") from None
+    baseline = stored.baseline if stored else None
+    experiment = build(config, stored=baseline, reference=reference).experiment
     for arm, agent in experiment.agents.items():
         changed = [part for part, was in parts[arm].items() if agent.parts.get(part) != was]
         if changed:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from voiceeval.agents import Agent
+from voiceeval.agents import Agent, Reference
 from voiceeval.call import Arm
 from voiceeval.errors import HarnessError, RunFolderError
 from voiceeval.experiment import Experiment
@@ -98,12 +98,12 @@ class Unusable:
 
 
 class _NotPlaced:
-    """Stands for every part of an agent whose calls were placed in another run."""
+    """Stands for every part of an agent, or of a reference, whose calls were placed in another run."""
 
     fingerprint = ""
 
     def _refuse(self, *_: object) -> Any:
-        raise HarnessError("the baseline is stored: no call can be placed with it")
+        raise HarnessError("this is known by its description alone: no call can be placed with it")
 
     transcribe = reply = synthesize = speech = wait_ms = __call__ = _refuse
 
@@ -138,6 +138,24 @@ class StoredAgent(Agent):
             described=stated.described,
             stated=stated,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatedReference(Reference):
+    """The reference of a finished run: it has heard all it was to hear, and is known by its fingerprint."""
+
+    stated: str
+
+    @property
+    def fingerprint(self) -> str:
+        """As the run's manifest has it, whatever became of the reference's files since."""
+        return self.stated
+
+    @classmethod
+    def of(cls, stated: str) -> StatedReference:
+        """The reference with that fingerprint."""
+        none = _NotPlaced()
+        return cls(recognizer=none, synthesizer=none, stated=stated)
 
 
 def open_stored(path: Path) -> StoredBaseline | Unusable:
