@@ -162,6 +162,20 @@ def test_a_blind_page_tells_neither_the_arms_nor_how_they_did(chromium: Chromium
     snapshot = page.locator("body").aria_snapshot().lower()
     assert "baseline" not in snapshot
     assert "candidate" not in snapshot
+    for judged in (
+        "SUB",
+        "DEL",
+        "INS",
+        "as said",
+        "reference recognizer",
+        "error",
+        "answer time",
+        "too early",
+    ):
+        assert judged.lower() not in text, judged
+    assert page.locator("section.turn .row", has_text="agent hears").count() > 0, "what was heard stays"
+    assert page.locator(".m-early, .stages .span").count() == 0
+    assert page.locator("a[href]:not([href^='#'])").count() == 0, "other pages name the arms"
     order = page.locator("#turn-2 .side").evaluate_all("all => all.map(e => e.dataset.arm)")
     assert order == ["candidate", "baseline"]
     assert page.locator("#turn-2 .armname").all_inner_texts() == ["A", "B"]

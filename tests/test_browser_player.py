@@ -539,3 +539,44 @@ def test_what_is_played_again_after_the_end_sounds_from_the_start(player: Callab
     assert told == ["seeking", "play"], "whatever follows the clock is told of its jump"
     found = audible(opened)
     assert found["now"] < 3
+
+
+def test_a_sound_of_the_page_lives_on_where_the_browser_cannot_seek(
+    chromium: Chromium, tmp_path: Path
+) -> None:
+    def long(report: ReportInput) -> ReportInput:
+        assert isinstance(report.audio, FlacStore)
+        audio = report.audio.put(speech_like(5_200))
+        events: tuple[Event, ...] = (
+            AgentStarted(at_ms=0, turn=0, text="words", audio=audio, stage_ms=9),
+            AgentStopped(at_ms=5_200, turn=0, interrupted=False),
+            HungUp(at_ms=6_000, turn=0, by="caller", reason="hung up"),
+        )
+        id_ = arm_call_id(PLANNED, Arm.BASELINE)
+        return replace(report, calls={id_: replace(report.calls[id_], events=events)})
+
+    opened = chromium.open(made(tmp_path, long))
+    opened.page.evaluate("""() => {
+      globalThis.own = document.querySelector("section.turn audio");
+      globalThis.errors = 0;
+      own.addEventListener("error", () => errors++);
+      own.preload = "auto";
+    }""")
+    until(opened.page, "own.readyState >= 4")
+    for at in (3.9, 4.1, 4.3, 4.5, 4.7):
+        opened.page.evaluate(f"void (own.currentTime = {at})")
+        until(opened.page, "!own.seeking && own.error === null && own.readyState >= 2")
+    assert opened.page.evaluate("errors"), "this browser can seek everywhere: nothing was tested"
+    opened.page.evaluate("own.play()")
+    from_s = opened.page.evaluate("own.currentTime")
+    until(opened.page, f"own.currentTime > {from_s} + 0.2")
+
+
+def test_space_plays_while_the_time_slider_has_the_focus(player: Callable[..., Opened]) -> None:
+    opened = player()
+    opened.page.get_by_label("Time", exact=True).focus()
+    opened.page.keyboard.press(" ")
+    assert not state(opened)["paused"]
+    opened.page.get_by_role("button", name="Pause").focus()
+    opened.page.keyboard.press(" ")
+    assert state(opened)["paused"], "a button is pressed once"

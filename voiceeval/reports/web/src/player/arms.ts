@@ -19,8 +19,13 @@ export function nameOf(arm: Arm, blind: Blind): string {
 export function armsOf(data: CallData, blind: Blind): Arms {
   return orderOf(blind).flatMap((arm) => {
     const own = data.arms[arm];
-    return own ? [{ arm, name: nameOf(arm, blind), label: blind ? "" : own.label, data: own }] : [];
+    return own ? [{ arm, name: nameOf(arm, blind), label: blind ? "" : own.label, data: blind ? unjudged(own) : own }] : [];
   });
+}
+
+/** What can be heard, without what was measured of it. */
+function unjudged(own: ArmData): ArmData {
+  return { ...own, stages: [], marks: own.marks.filter(({ kind }) => kind !== "early" && kind !== "end_of_turn") };
 }
 
 const ARM = /\b(baseline|candidate)\b/gi;

@@ -22,7 +22,7 @@ export const HELP: [keys: string[], what: string][] = [
 function isTaken(event: KeyboardEvent): boolean {
   const target = event.target instanceof Element ? event.target : document.body;
   if (target.closest("input:not([type=range],[type=checkbox]), textarea, select, [contenteditable], audio")) return true;
-  if (event.key === " ") return !!target.closest("button, summary, a, input");
+  if (event.key === " ") return !!target.closest("button, summary, a, input:not([type=range])");
   if (event.key.startsWith("Arrow")) return !!target.closest("input, pre, .scroll, .scroller, .lanes");
   return false;
 }

@@ -7,7 +7,7 @@ import { make } from "./elements";
 import { eventsList } from "./events_list";
 import { KINDS, SIGNS, Axis } from "./lanes";
 import { listen, type Action } from "./keys";
-import { Sounds } from "./sounds";
+import { RUN_UP_FROM, Sounds } from "./sounds";
 import { Transport } from "./transport";
 
 const SKIP = 5;
@@ -124,6 +124,9 @@ class Player {
 
   /** One thing sounds at a time: this player, or one of the page's own sounds. */
   #takeTurns(box: HTMLElement): void {
+    document.addEventListener("error", ({ target }) => {
+      if (target instanceof HTMLAudioElement && !box.contains(target)) mend(target);
+    }, true);
     document.addEventListener("play", (event) => {
       if (event.target instanceof Node && !box.contains(event.target)) this.transport.pause();
     }, true);
@@ -133,11 +136,25 @@ class Player {
   }
 }
 
+/** Where the browser could not seek, a sound of the page would be dead: it is read again, and goes on further to the front. */
+function mend(audio: HTMLAudioElement): void {
+  const { currentTime, duration, paused, readyState } = audio;
+  if (readyState === HTMLMediaElement.HAVE_NOTHING || currentTime === 0) return;
+  const place = Math.min(currentTime / 2, duration * RUN_UP_FROM);
+  audio.addEventListener("loadedmetadata", () => {
+    audio.currentTime = place < 0.05 ? 0 : place;
+    if (!paused) void audio.play();
+  }, { once: true });
+  audio.preload = "auto";
+  audio.load();
+}
+
 /** Put a player into the page, if it holds a call that lasts; what the address and other pages ask is done. */
 export function start(): void {
   const address = addressOf(location.hash);
   if (address.embedded) document.documentElement.dataset["embedded"] = "";
   blindPage(address.blind);
+  if (address.embedded) keepInFrame(address.blind !== "");
   const place = document.getElementById("player");
   const source = document.getElementById("call-data");
   const data = source ? (JSON.parse(source.textContent) as CallData) : undefined;
@@ -152,6 +169,14 @@ export function start(): void {
     reach(player);
   }
   answer(player, data?.slug ?? "", address);
+}
+
+/** In a frame, links to other pages open beside it; blind, they lead nowhere: those pages name the arms. */
+function keepInFrame(blind: boolean): void {
+  for (const link of document.querySelectorAll<HTMLAnchorElement>('a[href]:not([href^="#"])')) {
+    if (blind) link.removeAttribute("href");
+    else link.target = "_blank";
+  }
 }
 
 /** Links of the page: moments with `data-at-ms`, turns, and addresses with a time. */

@@ -20,7 +20,7 @@ const SHORTEST = 0.05;
 /** Chromium cannot seek to some places of a FLAC file without a seek table, most of them near its end. Such a clip
  *  is loaded again, sought further to the front or not at all, and run up to its place fast and unheard. */
 const RETRIES = 5;
-const RUN_UP_FROM = 0.4;
+export const RUN_UP_FROM = 0.4;
 const RUN_UP_RATE = 8;
 /** What sounds fast has that much of it under way, in seconds: nearer to its place than this a clip runs up at LAST_RATE. */
 const RUN_UP_LAST = 1.2;
