@@ -127,7 +127,7 @@ def test_a_wrong_call_that_only_follows_from_what_was_misheard_is_no_fault_of_th
     found = named(on_right_words(made, idle), saved=False)
     assert (found.stage, found.phrase) == (
         "dialogue",
-        'on the right words too: never called block_card(card="4129")',
+        'on the right words, never called block_card(card="4129")',
     )
     refused = changed(
         made, lambda event: replace(event, failed=True) if isinstance(event, ToolReturned) else event

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voiceeval.call import (
     AgentStarted,
+    Call,
     CallerStarted,
     Ending,
     Event,
@@ -109,7 +110,9 @@ def first_fault(result: Result, arm: ArmCall, scenario: Scenario | None, *, save
     if saved:
         return _by_replay(arm, faults)
     if saved is None:
-        fault = next((fault for fault in faults if not fault.slight), None) or _not_done(arm, scenario)
+        fault = next((fault for fault in faults if not fault.slight), None) or _not_done(
+            scenario, arm.call, arm.call
+        )
         return _named(fault, faults, _WITHOUT_REPLAY)
     return _named(_lost_on_the_right_words(arm, faults, scenario), faults, _DIALOGUE_LOSES)
 
@@ -133,28 +136,28 @@ def _lost_on_the_right_words(arm: ArmCall, faults: tuple[Fault, ...], scenario: 
     """
     replay = arm.call.given_right_words
     path = () if scenario is None or replay is None else (path_diff(scenario, replay.events),)
-    again = {fault.phrase for fault in call_faults(path, replay.events if replay else ())}
+    again = [fault.phrase for fault in call_faults(path, replay.events if replay else ())]
     misheard = False
     for fault in faults:
         if fault.stage in _HEARING:
             misheard = True
         elif not (misheard and fault.of_a_call) or fault.phrase in again:
             return fault
-    return _not_done(arm, scenario, replay=replay)
+    if replay is None:
+        return _not_done(scenario, arm.call, arm.call)
+    lost = _not_done(scenario, arm.call, replay)
+    return replace(lost, phrase=one_line(f"on the right words, {(*again, lost.phrase)[0]}", limit=200))
 
 
-def _not_done(arm: ArmCall, scenario: Scenario | None, *, replay: Replay | None = None) -> Fault:
+def _not_done(scenario: Scenario | None, call: Call, held: Call | Replay) -> Fault:
     """What is missing at the end of a call, or of its replay, in which nothing else is seen to be wrong."""
-    turn, at_ms = ending_of(arm.call.events)
+    turn, at_ms = ending_of(call.events)
     phrase = "did not do what was due"
     if scenario is not None:
-        held = replay or arm.call
         rows = path_diff(scenario, held.events).rows
         missing = [row.due_words for row in rows if row.fit is Fit.MISSING]
         reasons = judge_task(scenario, held.events, held.final_state).reasons
         phrase = f"never called {one_line(missing[0], limit=160)}" if missing else (*reasons, phrase)[0]
-    if replay is not None:
-        phrase = f"on the right words too: {phrase}"
     return Fault(stage=DIALOGUE, turn=turn, at_ms=at_ms, phrase=one_line(phrase, limit=200))
 
 
