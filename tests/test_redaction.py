@@ -39,6 +39,7 @@ from voiceeval.metrics.task import completes
 from voiceeval.normalizers import normalizer_for
 from voiceeval.redaction import CARDS_ONLY, LEFT_OUT, Redaction, Rules, cards_in, entity_types, secret_of
 from voiceeval.reports.alignment import hear
+from voiceeval.reports.call_list import slug
 from voiceeval.reports.html import HtmlReport
 from voiceeval.reports.redacted_call import redacted_call
 from voiceeval.reports.redacted_report import redacted
@@ -674,6 +675,17 @@ def test_parts_of_replies_from_an_earlier_report_are_removed(tmp_path: Path) -> 
     shown = redacted(report, ENTITY)
     assert left == {name for name in stale if not shown.audio_left_out(name.partition(".")[0])}
     render_all(report, tmp_path, redaction=Redaction(audio=True))
+    assert list((tmp_path / "report" / "audio").iterdir()) == []
+
+
+def test_pages_and_sounds_of_calls_that_a_report_does_not_have_are_removed(tmp_path: Path) -> None:
+    both = planned_calls()[:2]
+    render_all(report_input(planned=both), tmp_path, redaction=Redaction(cards=False))
+    (tmp_path / "report" / "audio").mkdir(exist_ok=True)
+    (tmp_path / "report" / "audio" / f"{'e' * 64}.0-500.flac").write_bytes(b"sound of another run")
+    render_all(report_input(planned=both[:1]), tmp_path)
+    pages = [path.name for path in (tmp_path / "report" / "calls").iterdir()]
+    assert pages == [f"{slug(both[0].id)}.html"]
     assert list((tmp_path / "report" / "audio").iterdir()) == []
 
 

@@ -14,6 +14,7 @@ from voiceeval.errors import RunFolderError
 from voiceeval.metrics.task import completes
 from voiceeval.protocols import AudioStore
 from voiceeval.redaction import CARDS_ONLY, LEFT_OUT, Redaction, Rules, canonical, secret_of
+from voiceeval.reports.call_list import slug
 from voiceeval.reports.left_out_texts import call_without_text, scenario_without_text
 from voiceeval.reports.redacted_call import redacted_call
 from voiceeval.reports.redacted_scenario import cards_of_scenario, redacted_scenario
@@ -71,11 +72,20 @@ def left_out_of(report: ReportInput, planned: PlannedCall) -> str:
     return f"{report.left_out}{sounds}"
 
 
-def forget_silenced(report: ReportInput, folder: Path) -> None:
-    """Remove parts of replies that an earlier report in ``folder`` offered, and this one may not."""
+def forget_earlier(report: ReportInput, folder: Path) -> None:
+    """Remove what an earlier report in ``folder`` showed, and this one does not or may not.
+
+    These are pages of calls that are not among its calls, and parts of replies that are not in them.
+    """
+    digests = {digest for call in report.calls.values() for digest in clips(call)}
     for part in sorted((folder / "audio").glob("*.flac")):
-        if report.audio_left_out(part.name.split(".", maxsplit=1)[0]):
+        digest = part.name.split(".", maxsplit=1)[0]
+        if digest not in digests or report.audio_left_out(digest):
             part.unlink()
+    pages = {f"{slug(planned.id)}.html" for planned in report.planned}
+    for page in sorted((folder / "calls").glob("*.html")):
+        if page.name not in pages:
+            page.unlink()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from voiceeval.reports import gate_json
 from voiceeval.reports.comment import comment
 from voiceeval.reports.html import HtmlReport
 from voiceeval.reports.markdown import summary
-from voiceeval.reports.redacted_report import forget_silenced, redacted
+from voiceeval.reports.redacted_report import forget_earlier, redacted
 from voiceeval.reports.report_input import ReportInput
 
 
@@ -37,5 +37,5 @@ def render_all(report: ReportInput, run_folder: Path, *, redaction: Redaction = 
     write_whole(markdown, summary(report.comparison).encode())
     write_whole(note, comment(report.comparison).encode())
     shown = redacted(report, redaction)
-    forget_silenced(shown, folder)
+    forget_earlier(shown, folder)
     return ReportFiles(html=HtmlReport().write(shown, folder), markdown=markdown, comment=note, gate=gate)
