@@ -96,7 +96,7 @@ def align_path(path: ToolPath, made: tuple[ToolCall, ...]) -> PathAlignment:
         problems.append(f"{missing} expected {_were('call', missing)} not made")
     if differing:
         problems.append(f"{differing} {_were('call', differing)} made with other arguments")
-    repeated = sum(any(_equal(call, wanted) for wanted in path.calls) for call in extra)
+    repeated = sum(any(same_call(call, wanted) for wanted in path.calls) for call in extra)
     if repeated:
         problems.append(f"{repeated} {_were('call', repeated)} repeated")
     if path.extra_calls == "forbid" and len(extra) > repeated:
@@ -130,7 +130,8 @@ def _were(noun: str, count: int) -> str:
     return f"{noun} was" if count == 1 else f"{noun}s were"
 
 
-def _equal(left: ToolCall, right: ToolCall) -> bool:
+def same_call(left: ToolCall, right: ToolCall) -> bool:
+    """Whether two calls are of one tool with the same arguments."""
     return left.name == right.name and not differences(left.arguments, right.arguments)
 
 

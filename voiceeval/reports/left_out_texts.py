@@ -25,14 +25,13 @@ from voiceeval.call import (
 from voiceeval.metrics.json_values import Absent, same_value, value_at
 from voiceeval.normalizers import normalizer_for
 from voiceeval.redaction import LEFT_OUT, marked
-from voiceeval.reports.redacted_texts import left_out
+from voiceeval.reports.redacted_texts import TurnsHeard, left_out
 from voiceeval.scenario import Aside, CallerTurn, Scenario, ToolCall
 
 OTHER = "[other text left out]"
 """In place of a value that is none of those that were due."""
 _MORE = "[…]"
 """A further transcript of a turn: no word of it counts in an alignment."""
-_WORDS = ("turn", "noise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,17 +163,11 @@ def _events(events: Sequence[Event], due: Due, locale: str) -> tuple[Event, ...]
 
 def _transcripts(events: Sequence[Event], locale: str) -> dict[int, str]:
     """As many placeholders as were said in a turn, and one word more where something in it is wrong."""
-    said: dict[int, list[str]] = {}
-    heard: dict[int, list[tuple[int, str]]] = {}
-    for place, event in enumerate(events):
-        if isinstance(event, CallerStarted) and event.text:
-            said.setdefault(event.turn, []).append(event.text)
-        elif isinstance(event, Transcribed) and event.heard in _WORDS:
-            heard.setdefault(event.turn, []).append((place, event.text))
+    turns = TurnsHeard.of(events)
     tokens = normalizer_for(locale).tokens
     found: dict[int, str] = {}
-    for turn, transcripts in heard.items():
-        due = said.get(turn, [])
+    for turn, transcripts in turns.heard.items():
+        due = turns.said.get(turn, [])
         given = [(place, text) for place, text in transcripts if tokens(text)]
         right = tokens(" ".join(due)) == tokens(" ".join(text for _, text in transcripts))
         for number, (place, _) in enumerate(given):

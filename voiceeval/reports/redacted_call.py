@@ -25,6 +25,7 @@ from voiceeval.call import (
 from voiceeval.metrics.json_values import Absent, value_at
 from voiceeval.redaction import Rules, Secret, cards_in, marked
 from voiceeval.reports.redacted_texts import (
+    TurnsHeard,
     cards_of_value,
     parts_of_cards,
     redacted_hearing,
@@ -34,7 +35,6 @@ from voiceeval.reports.redacted_texts import (
 from voiceeval.scenario import Scenario
 from voiceeval.spoken_units import spoken_units
 
-_WORDS = ("turn", "noise")
 _SHORTEST_VALUE = 3
 
 
@@ -136,17 +136,11 @@ def _keys_by_turn(events: Iterable[Event]) -> dict[int, list[KeyPressed]]:
 
 def _hearings(events: Sequence[Event], rules: Rules) -> tuple[Mapping[int, str], list[Secret]]:
     """By the place of their events: transcripts of turns in which words were due; and what was misheard."""
-    said: dict[int, list[str]] = {}
-    heard: dict[int, list[tuple[int, str]]] = {}
-    for place, event in enumerate(events):
-        if isinstance(event, CallerStarted) and event.text:
-            said.setdefault(event.turn, []).append(event.text)
-        elif isinstance(event, Transcribed) and event.heard in _WORDS:
-            heard.setdefault(event.turn, []).append((place, event.text))
+    turns = TurnsHeard.of(events)
     texts: dict[int, str] = {}
     misheard: list[Secret] = []
-    for turn, transcripts in heard.items():
-        found = redacted_hearing(" ".join(said.get(turn, ())), [text for _, text in transcripts], rules)
+    for turn, transcripts in turns.heard.items():
+        found = redacted_hearing(" ".join(turns.said.get(turn, ())), [text for _, text in transcripts], rules)
         misheard += found.misheard
         texts |= {place: text for (place, _), text in zip(transcripts, found.texts, strict=True)}
     return texts, misheard

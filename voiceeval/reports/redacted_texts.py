@@ -9,6 +9,7 @@ from itertools import accumulate
 
 from pydantic import JsonValue
 
+from voiceeval.call import CallerStarted, Event, Transcribed
 from voiceeval.redaction import (
     LEFT_OUT,
     PART_OF_A_CARD,
@@ -67,6 +68,26 @@ class Hearing:
     texts: tuple[str, ...]
     misheard: tuple[Secret, ...] = ()
     """What was heard in place of something that is left out: it may come up again in the call."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnsHeard:
+    """What was said in each turn, and the transcripts of it with the places of their events."""
+
+    said: Mapping[int, list[str]]
+    heard: Mapping[int, list[tuple[int, str]]]
+
+    @classmethod
+    def of(cls, events: Sequence[Event]) -> TurnsHeard:
+        """As the error rates join them: transcripts of asides and of keys are of no turn."""
+        said: dict[int, list[str]] = {}
+        heard: dict[int, list[tuple[int, str]]] = {}
+        for place, event in enumerate(events):
+            if isinstance(event, CallerStarted) and event.text:
+                said.setdefault(event.turn, []).append(event.text)
+            elif isinstance(event, Transcribed) and event.heard in ("turn", "noise"):
+                heard.setdefault(event.turn, []).append((place, event.text))
+        return cls(said, heard)
 
 
 def redacted_hearing(said: str, heard: Sequence[str], rules: Rules) -> Hearing:

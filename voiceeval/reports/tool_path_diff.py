@@ -8,13 +8,14 @@ from enum import StrEnum
 
 from voiceeval.audio import Milliseconds
 from voiceeval.call import Event, ToolCalled
-from voiceeval.metrics.json_values import Difference, differences
+from voiceeval.metrics.json_values import Difference
 from voiceeval.metrics.tool_alignment import (
     PathAlignment,
     calls_made,
     closest_path,
     describe,
     forbidden_among,
+    same_call,
 )
 from voiceeval.scenario import Scenario, ToolCall
 
@@ -123,7 +124,7 @@ def _rows(
     moved: dict[int, int] = {}
     for step in closest.steps:
         if step.expected is None and step.made is not None:
-            same = next((at for at in missing if _equal(due[at], made[step.made])), None)
+            same = next((at for at in missing if same_call(due[at], made[step.made])), None)
             if same is not None:
                 missing.remove(same)
                 moved[step.made] = same
@@ -141,7 +142,7 @@ def _rows(
             fit = Fit.OUT_OF_ORDER
         elif step.expected is not None:
             fit = Fit.DIFFERS if step.differences else Fit.MATCHED
-        elif any(_equal(call, wanted) for wanted in due):
+        elif any(same_call(call, wanted) for wanted in due):
             fit = Fit.REPEATED
         else:
             fit = Fit.ALLOWED if closest.path.extra_calls == "allow" else Fit.EXTRA
@@ -157,7 +158,3 @@ def _rows(
             )
         )
     return tuple(rows)
-
-
-def _equal(left: ToolCall, right: ToolCall) -> bool:
-    return left.name == right.name and not differences(left.arguments, right.arguments)
