@@ -187,3 +187,54 @@ def test_words_sort_by_every_column(chromium: Chromium, page: Path) -> None:
     kinds = [text.split("\t")[0] for text in opened.page.locator("#words tbody tr").all_inner_texts()]
     assert kinds == sorted(kinds, key=lambda kind: "" if kind == "no entity" else kind)
     assert opened.page.evaluate("document.activeElement.textContent").startswith("Kind of word")
+
+
+def test_values_that_are_all_alike_look_alike(
+    chromium: Chromium, data: dict[str, Any], tmp_path: Path
+) -> None:
+    changed = json.loads(json.dumps(data))
+    times = next(one for one in changed["metrics"] if one["name"] == "time_to_first_audio")
+    for side, ms in zip(times["sides"], (1_500, 960), strict=True):
+        side["observations"] = [[ms]] * len(side["gaps"])
+        side["numerators"] = [ms] * len(side["gaps"])
+        side["denominators"] = [1] * len(side["gaps"])
+    page = write_page(tmp_path, changed)
+    opened = opened_at(
+        chromium, page, f"metric=wer&scenario={SCENARIOS[0]}&caller=american-0&tag.line=telephone"
+    )
+    assert count(opened.page) == 1
+    bars, whole = (
+        [box["width"] for rect in opened.page.locator(f"{figure} rect").all() if (box := rect.bounding_box())]
+        for figure in ("#figures figure:nth-child(2)", "#figures figure:nth-child(1)")
+    )
+    width = opened.page.locator("#figures svg").first.evaluate("svg => svg.clientWidth")
+    assert max(bars + whole) < width / 4, "one call is not spread over the whole axis"
+    behind = opened.page.locator("#bins table").nth(1).locator("tbody th").all_text_contents()
+    assert behind == ["−0.5 pp to +0.5 pp"]
+    ticks = opened.page.locator("#figures [aria-label]").count()
+    assert ticks == 2, "only the drawings themselves are named"
+    numbers = opened.page.locator("#figures svg").nth(1).locator("text").all_text_contents()
+    assert [text for text in numbers if text in ("0", "1")] == ["0", "1"]
+    opened = opened_at(chromium, page, "metric=time_to_first_audio")
+    assert "Mean of the calls" in opened.page.locator("#numbers").inner_text(), "one value a call"
+    drawing = opened.page.locator("#figures svg").nth(1)
+    zero = drawing.get_by_text("±0", exact=True).bounding_box()
+    [bar] = [box for rect in drawing.locator("rect").all() if (box := rect.bounding_box()) and box["height"]]
+    assert zero is not None
+    assert bar["x"] + bar["width"] < zero["x"], "better lies left of no change, which is in sight"
+
+
+@pytest.mark.parametrize(
+    "pressed", ["#verdict td button, #verdict th button", "#tools button", "#words td button"]
+)
+def test_what_was_pressed_keeps_the_focus_when_it_is_drawn_anew(
+    pressed: str, chromium: Chromium, page: Path
+) -> None:
+    opened = opened_at(chromium, page)
+    button = opened.page.locator(pressed).first
+    told = button.inner_text()
+    button.focus()
+    opened.page.keyboard.press("Enter")
+    drawn(opened.page)
+    assert fragment(opened.page)
+    assert opened.page.evaluate("document.activeElement.innerText") == told

@@ -47,6 +47,7 @@ class Page {
     copyButton("copy", () => `${location.href.split("#")[0]}#${written(this.#view, this.#model)}`);
     this.#tell(unknown);
     this.#render();
+    window.requestIdleCallback(() => this.#filter.makeReady(), { timeout: 2000 });
   }
 
   #read(): void {
@@ -81,7 +82,7 @@ class Page {
     this.#controls.show(this.#view, kept);
     // What was pressed has been drawn anew.
     if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus({ preventScroll: true });
-    this.#drawLater(kept);
+    this.#drawLater(kept, focused);
   }
 
   /** What is kept stays the same object for as long as the filters stay the same. */
@@ -94,7 +95,7 @@ class Page {
   }
 
   /** The drawings follow the table, each in a frame of its own; a newer view drops those that are still due. */
-  #drawLater(kept: Kept): void {
+  #drawLater(kept: Kept, focused: string): void {
     const drawing = ++this.#drawing;
     const steps = [
       () => this.#drawMetric(kept),
@@ -106,6 +107,11 @@ class Page {
     const next = (): void => {
       if (drawing !== this.#drawing) return;
       steps.shift()?.();
+      // What was pressed may be among what was drawn anew.
+      if (focused && document.activeElement === document.body) {
+        const again = document.getElementById(focused) ?? (steps.length ? null : part("title"));
+        again?.focus({ preventScroll: true });
+      }
       if (steps.length) window.setTimeout(next, 0);
     };
     requestAnimationFrame(() => window.setTimeout(next, 0));

@@ -6,7 +6,7 @@ import { cohortName, cohortSign, type Selection } from "./selection";
 import { sortable, type View } from "./view";
 import type { Kept } from "./filter";
 
-const TYPING_MS = 120;
+const TYPING_MS = 60;
 
 export class Controls {
   readonly #model: Model;

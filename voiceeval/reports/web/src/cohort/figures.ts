@@ -1,8 +1,8 @@
 // Drawings of a metric's spread. Colours are variables of the page, so light, dark and print need no second drawing.
-import { axisX, axisY, barX, dot, gridX, line, plot, rectY, ruleX, ruleY, text, type PlotOptions } from "@observablehq/plot";
+import { axisX, axisY, barX, dot, gridX, gridY, line, plot, rectY, ruleX, ruleY, text, type PlotOptions } from "@observablehq/plot";
 import { counted, level, difference } from "./format";
 import { ARMS } from "./model";
-import { bins, fewest, quantile, QUANTILES, rate, supported, type Bin, type Summary } from "./summary";
+import { bins, fewest, observed, quantile, QUANTILES, rate, supported, type Bin, type Summary } from "./summary";
 
 const COLOURS = ["var(--baseline)", "var(--candidate)"];
 /** Told apart without colour too: the baseline is drawn in dashes and outlines. */
@@ -22,6 +22,15 @@ export function spread(summary: Summary, width: number): Figure | null {
   if (summary.info.yes_no) return yesAndNo(summary, width);
   if (summary.info.unit === "ms") return latencyCurve(summary, width);
   return histogram(summary, width);
+}
+
+/** Around a single bin some room is left, so that it does not look as if it were everywhere. */
+function domain(found: Bin[], scale: number, holds?: number): { domain: [number, number] } | { nice: true } {
+  const [only] = found;
+  if (found.length !== 1 || !only) return { nice: true };
+  const [low, high] = holds === undefined ? [only.from, only.to] : [Math.min(only.from, holds), Math.max(only.to, holds)];
+  const room = 5 * (only.to - only.from);
+  return { domain: [(low < 0 ? low - room : Math.max(0, low - room)) * scale, (high + room) * scale] };
 }
 
 function drawn(options: PlotOptions, label: string): SVGSVGElement {
@@ -78,7 +87,7 @@ function yesAndNo({ info, sides }: Summary, width: number): Figure {
 }
 
 function histogram({ info, sides }: Summary, width: number): Figure {
-  const found = bins(sides.map((side) => side.values), { most: 24, middle: false });
+  const found = bins(sides.map((side) => side.values), { most: 24, middle: false, unit: info.unit });
   const scale = info.unit === "share" ? 100 : 1;
   const unit = info.unit === "share" ? " (%)" : "";
   const told = `${info.title}, value of every call: ${sides.map((side, arm) => `${ARMS[arm]} ${counted(side.scored, "call")}, pooled ${level(info, rate(side))}`).join("; ")}`;
@@ -87,11 +96,12 @@ function histogram({ info, sides }: Summary, width: number): Figure {
       width,
       height: HEIGHT + 20,
       marginRight: 44,
-      x: { label: `value of a call${unit}`, nice: true },
-      y: { label: "calls", grid: true, nice: true },
+      x: { label: `value of a call${unit}`, ...domain(found, scale) },
+      y: { label: "calls", nice: true },
       fy: { label: null, domain: [...ARMS], padding: 0.12 },
       marks: [
         axisY({ ticks: whole(found, 3), tickFormat: "d", label: "calls" }),
+        gridY({ ticks: whole(found, 3) }),
         ...ARMS.flatMap((name, arm) => {
           const pooled = [rate(sides[arm]!) * scale].filter(Number.isFinite);
           return [
@@ -116,9 +126,11 @@ function reach(calls: number): number {
 const tail = (q: number): number => -Math.log10(1 - q);
 
 /** The quantile function over the share of turns, which is stretched towards the slowest. */
-function latencyCurve({ info, sides }: Summary, width: number): Figure {
+function latencyCurve(summary: Summary, width: number): Figure {
+  const { info, sides } = summary;
   const ends = sides.map((side) => Math.min(tail(reach(side.scored)), 3.3));
   const right = Math.max(...ends, tail(0.95));
+  const of = observed(summary);
   const curves = sides.map((side, arm) =>
     side.ordered.length
       ? Array.from({ length: 301 }, (_, step) => {
@@ -138,16 +150,16 @@ function latencyCurve({ info, sides }: Summary, width: number): Figure {
   });
   const end = Math.max(right, ...aims.map(({ u }) => u));
   const marked = Object.values(QUANTILES).map(tail).filter((u) => u <= right + 1e-9);
-  const told = `${info.title} by share of turns: ${points.map(({ arm, name, ms }) => `${ARMS[arm]} ${name} ${level(info, ms)}`).join(", ")}`;
+  const told = `${info.title} by share of ${of}: ${points.map(({ arm, name, ms }) => `${ARMS[arm]} ${name} ${level(info, ms)}`).join(", ")}`;
   const svg = drawn(
     {
       width,
       height: HEIGHT + 20,
       marginRight: 74,
-      x: { domain: [0, end], label: "share of turns at or below" },
+      x: { domain: [0, end], label: `share of ${of} at or below` },
       y: { label: "ms", nice: true, grid: true, zero: true },
       marks: [
-        axisX([0, 0.5, 0.9, 0.95, 0.99, 0.999].map(tail).filter((u) => u <= end + 1e-9), { tickFormat: (u: number) => `${+(100 * (1 - 10 ** -u)).toFixed(1)} %`, label: "share of turns at or below" }),
+        axisX([0, 0.5, 0.9, 0.95, 0.99, 0.999].map(tail).filter((u) => u <= end + 1e-9), { tickFormat: (u: number) => `${+(100 * (1 - 10 ** -u)).toFixed(1)} %`, label: `share of ${of} at or below` }),
         axisY({ ticks: 5, label: "ms" }),
         gridX(marked, { strokeDasharray: "2 3" }),
         ...curves.map((curve, arm) => line(curve, { x: "u", y: "ms", stroke: COLOURS[arm]!, strokeWidth: 2, strokeDasharray: DASHES[arm]!, curve: "step-after" })),
@@ -162,8 +174,8 @@ function latencyCurve({ info, sides }: Summary, width: number): Figure {
     },
     told,
   );
-  const found = bins(sides.map((side) => side.ordered), { most: 24, middle: false });
-  return { title: "Latency curve", told, svg, bins: found };
+  const found = bins(sides.map((side) => side.ordered), { most: 24, middle: false, unit: info.unit });
+  return { title: of === "turns" ? "Latency curve" : "Durations of the calls", told, svg, bins: found };
 }
 
 /** How many ticks an axis of calls bears: no more than there are whole numbers. */
@@ -177,7 +189,7 @@ export function paired(summary: Summary, width: number): Figure | null {
   if (!differences.length) return null;
   const found = info.yes_no
     ? [-1, 0, 1].map((value): Bin => ({ from: value - 0.5, to: value + 0.5, counts: [differences.filter((one) => one === value).length] }))
-    : bins([differences], { most: 30, middle: true });
+    : bins([differences], { most: 30, middle: true, unit: info.unit });
   const scale = info.unit === "share" && !info.yes_no ? 100 : 1;
   const told = `${info.title}, candidate minus baseline of every call: worse in ${worse}, better in ${better}, the same in ${same}`;
   const colour = (bin: Bin): string => {
@@ -191,13 +203,15 @@ export function paired(summary: Summary, width: number): Figure | null {
       width,
       height: HEIGHT + 20,
       marginTop: 42,
-      x: { label: null, nice: true },
-      y: { label: "calls", grid: true, nice: true },
+      marginRight: 40,
+      x: { label: null, ...domain(found, scale, 0) },
+      y: { label: "calls", nice: true },
       marks: [
         info.yes_no
           ? axisX([-1, 0, 1], { tickFormat: (value: number) => ["yes → no", "same", "no → yes"][value + 1]!, label })
           : axisX({ label, tickFormat: (value: number) => difference(info, value / scale).replace(/ (pp|ms)$/, "") }),
         axisY({ ticks: whole(found, 4), tickFormat: "d", label: "calls" }),
+        gridY({ ticks: whole(found, 4) }),
         ...found.map((bin) => rectY([bin], { x1: bin.from * scale, x2: bin.to * scale, y: bin.counts[0]!, fill: colour(bin), fillOpacity: 0.75, insetLeft: info.yes_no ? 12 : 0.5, insetRight: info.yes_no ? 12 : 0.5 })),
         ruleX([0], { stroke: "var(--text)", strokeOpacity: info.yes_no ? 0 : 0.8 }),
         ruleY([0], { stroke: "var(--dim)" }),

@@ -20,6 +20,11 @@ export class Filter {
     this.#model = model;
   }
 
+  /** The texts that a search looks through; made before the first one, it does not wait for them. */
+  makeReady(): string[] {
+    return (this.#ids ??= this.#model.data.slugs.map((slug, row) => `${callId(this.#model, row)}\n${slug}`.toLowerCase()));
+  }
+
   keep(view: View): Kept {
     const { facets, order, data } = this.#model;
     const wanted = facets.map(({ key }) => view.chosen.get(key) ?? null);
@@ -65,8 +70,8 @@ export class Filter {
   #found(term: string): Uint8Array {
     const { data, facets } = this.#model;
     const flags = new Uint8Array(data.count);
-    this.#ids ??= data.slugs.map((slug, row) => `${callId(this.#model, row)}\n${slug}`.toLowerCase());
-    for (let row = 0; row < flags.length; row++) if (this.#ids[row]!.includes(term)) flags[row] = 1;
+    const ids = this.makeReady();
+    for (let row = 0; row < flags.length; row++) if (ids[row]!.includes(term)) flags[row] = 1;
     const columns = [...facets.map(({ title, values, codes }) => ({ title, values, codes })), { title: "speaker", ...data.speaker }];
     for (const { title, values, codes } of columns) {
       const held = values.map((value) => matches(title, value, term));

@@ -3,7 +3,7 @@ import { bdi, el, fill, headings, part, scrolled, type Child } from "./dom";
 import { paired, spread, withheld, type Figure } from "./figures";
 import { counted, difference, direction, level, shown } from "./format";
 import { ARMS, type MetricModel } from "./model";
-import { quantile, QUANTILES, rate, summarize, supported, type Bin, type Summary } from "./summary";
+import { observed, quantile, QUANTILES, rate, summarize, supported, type Bin, type Summary } from "./summary";
 
 const WHY: Record<string, string> = {
   n: "not applicable",
@@ -57,7 +57,7 @@ function numbers(summary: Summary): HTMLTableElement {
   const add = (name: string, cells: Child[]): void =>
     void lines.push(el("tr", {}, el("th", { scope: "row" }, name), ...cells.map((cell) => el("td", { class: "num" }, cell))));
   const [before, after] = sides.map(rate) as [number, number];
-  const name = info.unit === "share" ? "Pooled rate" : info.unit === "ms" ? "Mean of the turns" : "Mean";
+  const name = info.unit === "share" ? "Pooled rate" : info.unit === "ms" ? `Mean of the ${observed(summary)}` : "Mean";
   const said = (value: number): string => (Number.isNaN(value) ? "–" : level(info, value));
   const moved = (one: number, other: number): Child => (Number.isNaN(other - one) ? "–" : el("b", {}, `${difference(info, other - one)} ${direction(info, other - one)}`));
   add(name, [said(before), said(after), moved(before, after)]);
@@ -94,7 +94,7 @@ function note(summary: Summary): HTMLElement | null {
 function behind({ title, bins }: Figure, summary: Summary): HTMLElement {
   const arms = bins[0]?.counts.length === 2;
   const lines = bins.map((bin) => el("tr", {}, el("th", { scope: "row", class: "num" }, range(bin, summary, arms)), ...bin.counts.map((count) => el("td", { class: "num" }, count.toLocaleString("en")))));
-  const what = summary.info.unit === "ms" && arms ? "turns" : "calls";
+  const what = summary.info.unit === "ms" && arms ? observed(summary) : "calls";
   const heads = arms ? ARMS.map((arm) => `${arm === "baseline" ? "Baseline" : "Candidate"}, ${what}`) : ["Calls"];
   const table = el("table", {}, el("caption", {}, title), headings([arms ? "Value" : "Candidate − baseline", ...heads]), el("tbody", {}, ...lines));
   return scrolled(`${title}, as a table`, table);

@@ -140,7 +140,7 @@ export class Selection {
     const badge = el("span", { class: `badge ${kind}` }, words);
     const only = cell.gating ? null : el("span", { class: "small dim" }, " reported only");
     const name: Child = metric
-      ? button([bdi(shown(metric.title))], { class: "link" }, () => this.#change({ metric: metric.name }))
+      ? button([bdi(shown(metric.title))], { class: "link", id: `verdict-${this.#model.data.metrics.indexOf(metric)}` }, () => this.#change({ metric: metric.name }))
       : bdi(shown(cell.metric));
     const { estimate } = cell;
     const numbers: Child[] = ["–", "–", "–"];

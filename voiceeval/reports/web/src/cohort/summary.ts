@@ -116,20 +116,25 @@ export function quantile(sorted: Float64Array, q: number): number {
   return sorted[Math.max(Math.ceil(q * sorted.length - 1e-9), 1) - 1] ?? NaN;
 }
 
+const ALIKE = { share: 0.01, ms: 10, count: 1, currency: 0.0001 };
+
 export interface Bin {
   from: number;
   to: number;
   counts: number[];
 }
 
-/** Bins of a round width that hold every value of every series; with `middle`, one of them is centred on zero. */
-export function bins(series: Float64Array[], { most, middle }: { most: number; middle: boolean }): Bin[] {
+/**
+ * Bins of a round width that hold every value of every series; with `middle`, one of them is centred on zero.
+ * Where all values are alike, the width is a small one of the unit.
+ */
+export function bins(series: Float64Array[], { most, middle, unit }: { most: number; middle: boolean; unit: MetricColumns["unit"] }): Bin[] {
   let low = Infinity;
   let high = -Infinity;
   for (const values of series) for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
   if (low > high) return [];
   if (!middle && low >= 0 && low < high / 2) low = 0;
-  const width = roundWidth((high - low) / most || Math.abs(high) / 10 || 1);
+  const width = roundWidth((high - low) / most || Math.max(ALIKE[unit], middle || unit === "currency" ? Math.abs(high) / 20 : 0));
   const shift = middle ? width / 2 : 0;
   const first = Math.floor((low + shift) / width + 1e-9);
   const last = Math.max(first, Math.floor((high + shift) / width + 1e-9));
@@ -145,6 +150,11 @@ export function bins(series: Float64Array[], { most, middle }: { most: number; m
     }
   });
   return made;
+}
+
+/** What the observations of a duration are: one a call, or one a turn. */
+export function observed({ info }: Summary): "calls" | "turns" {
+  return info.sides.every(({ observations }) => observations?.every((own) => own.length <= 1)) ? "calls" : "turns";
 }
 
 function roundWidth(width: number): number {

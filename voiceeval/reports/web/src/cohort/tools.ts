@@ -49,7 +49,7 @@ export class ToolView {
     const moved = differs ? el("span", { class: "moved" }, ` (${after > before ? "+" : "−"}${Math.abs(after - before).toLocaleString("en")})`) : null;
     if (!count) return el("td", { class: `${classes} dim` }, "0", moved);
     const label = `${count} ${dueAndCalled(tool.due, tool.called)}: show these calls`;
-    return el("td", { class: classes }, button([count.toLocaleString("en")], { class: "link", "aria-label": label }, () => this.#change({ tool, page: 1 })), moved);
+    return el("td", { class: classes }, button([count.toLocaleString("en")], { class: "link", "aria-label": label, id: `tool-${side}-${from}-${to}` }, () => this.#change({ tool, page: 1 })), moved);
   }
 }
 

@@ -10,6 +10,7 @@ const AT_FIRST = 20;
 const COLUMNS = ["Kind of word", "Said → heard", "Baseline", "Candidate", "Change"] as const;
 
 interface Confusion {
+  id: string;
   type: string;
   said: string;
   heard: string;
@@ -64,7 +65,7 @@ export class WordView {
         let number = numbers.get(key);
         if (number === undefined) {
           numbers.set(key, (number = this.#known.length));
-          this.#known.push({ type: types[type] ?? "", said: texts[said] ?? "", heard: texts[heard] ?? "", counts: [0, 0] });
+          this.#known.push({ id: `word-${number}`, type: types[type] ?? "", said: texts[said] ?? "", heard: texts[heard] ?? "", counts: [0, 0] });
         }
         [rows[at], errors[at], times[at]] = [row, number, count];
       });
@@ -114,9 +115,9 @@ export class WordView {
     return el("th", { scope: "col", ...(sorted ? { "aria-sort": this.#up ? "ascending" : "descending" } : {}) }, sort);
   }
 
-  #line({ type, said, heard, counts: [before, after] }: Confusion): HTMLTableRowElement {
+  #line({ id, type, said, heard, counts: [before, after] }: Confusion): HTMLTableRowElement {
     const kind: Child = said === "" ? mark("inserted", "INS", "", heard) : heard === "" ? mark("deleted", "DEL", said, "") : mark("substituted", "SUB", said, heard);
-    const act = button([kind], { class: "link plain", "aria-label": `${pair(said, heard)}: show the calls` }, () => this.#change({ word: { type, said, heard }, page: 1 }));
+    const act = button([kind], { class: "link plain", id, "aria-label": `${pair(said, heard)}: show the calls` }, () => this.#change({ word: { type, said, heard }, page: 1 }));
     const by = after - before;
     const moved = by ? `${by > 0 ? "+" : "−"}${Math.abs(by).toLocaleString("en")}` : "±0";
     return el("tr", {}, el("td", { class: type ? "" : "dim" }, type ? bdi(shown(type, 60)) : "no entity"), el("td", {}, act), ...[before, after].map((count) => el("td", { class: "num" }, count.toLocaleString("en"))), el("td", { class: `num ${by > 0 ? "result-bad" : by < 0 ? "result-ok" : "dim"}` }, moved));
