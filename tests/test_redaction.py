@@ -19,6 +19,7 @@ from test_report_sample import SCENARIOS, planned_calls, report_input, scenario
 
 from voiceeval.call import (
     AgentStarted,
+    AgentStopped,
     Arm,
     AsideStarted,
     Call,
@@ -425,6 +426,7 @@ def test_the_task_is_judged_alike_on_redacted_texts(redaction: Redaction) -> Non
         ("code", "a b one two", "ab-12"),
         ("name", "José García", "jose garcia"),
         ("date", "march twenty third", "2026-03-23"),
+        ("date", "march twenty third", "03-23"),
         ("date", "march twenty third", "the 23rd of March"),
         ("date", "the 5th of may", "May fifth"),
         ("phone", "five five five oh one four two", "+1 555 0142"),
@@ -570,6 +572,25 @@ def test_a_wrong_value_in_a_list_of_the_tools_world_is_left_out_too() -> None:
     shown = redacted(replace(report, calls=calls), Redaction(types=frozenset({"phone"})))
     for call in shown.calls.values():
         assert call.final_state == {"orders": [{"phone": "[phone, misheard]"}]}
+
+
+def test_of_a_reply_that_is_cut_in_the_middle_of_an_entity_no_part_of_it_is_left() -> None:
+    report, id_ = sample(), one_call(arm=Arm.BASELINE)
+    whole, audio = "Is that 4 1 2 9, please?", "d" * 64
+    started = AgentStarted(at_ms=0, turn=1, text=whole, audio=audio, stage_ms=0)
+    stopped = AgentStopped(at_ms=500, turn=1, interrupted=True, said="Is that 4 1 2", believed="Is that 4 1")
+    rest = replace(started, at_ms=900, text="2 9, please?", offset_ms=500)
+    again = replace(stopped, at_ms=950, said="2 9,", believed="2")
+    call = replace(report.calls[id_], events=(started, stopped, rest, again))
+    shown = redacted(replace(report, calls={id_: call}), ENTITY).calls[id_].events
+    assert [event.text for event in shown if isinstance(event, AgentStarted)] == [
+        "Is that [card], please?",
+        "[card], please?",
+    ]
+    assert [(event.said, event.believed) for event in shown if isinstance(event, AgentStopped)] == [
+        ("Is that [card]", "Is that [card]"),
+        ("[card],", "[card]"),
+    ]
 
 
 # --- text ------------------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ _FILLERS = frozenset(
     }
 )
 _UUID = re.compile(r"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Za-z])")
-_ISO_DATE = re.compile(r"(?<!\d)\d{4}-(\d\d)-(\d\d)(?!\d)")
+_ISO_DATE = re.compile(r"(?<![\d-])(?:\d{4}-)?(\d\d)-(\d\d)(?![\d-])")
 _WITHOUT_SPACES = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uf900-\ufaff]"
 )
@@ -131,7 +131,7 @@ def digit_runs(units: Sequence[Unit], *, ids: bool = False) -> Iterator[list[Uni
 
 
 def iso_dates(text: str) -> Iterator[tuple[int, int, frozenset[str]]]:
-    """Where ``2026-03-23`` and the like stand, with month and day as ``m3`` and ``d23``."""
+    """Where ``2026-03-23``, ``03-23`` and the like stand, with month and day as ``m3`` and ``d23``."""
     for found in _ISO_DATE.finditer(text):
         yield found.start(), found.end(), frozenset({f"m{int(found[1])}", f"d{int(found[2])}"})
 

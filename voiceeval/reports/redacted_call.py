@@ -23,7 +23,7 @@ from voiceeval.call import (
     Transcribed,
 )
 from voiceeval.metrics.json_values import Absent, value_at
-from voiceeval.redaction import Rules, Secret, cards_in, marked
+from voiceeval.redaction import Rules, Secret, Span, cards_in, marked, merged, replaced
 from voiceeval.reports.redacted_texts import (
     TurnsHeard,
     cards_of_value,
@@ -178,14 +178,53 @@ def _events(
     events: Sequence[Event], heard: Mapping[int, str], rules: Rules, wider: Rules
 ) -> tuple[Event, ...]:
     keys = _redacted_keys(events, rules)
+    cut = _cut_replies(events, wider)
     return tuple(
-        replace(event, text=heard[place])
+        cut[place]
+        if place in cut
+        else replace(event, text=heard[place])
         if place in heard and isinstance(event, Transcribed)
         else replace(event, key=keys[id(event)])
         if isinstance(event, KeyPressed)
         else _event(event, rules, wider)
         for place, event in enumerate(events)
     )
+
+
+def _cut_replies(events: Sequence[Event], wider: Rules) -> Mapping[int, Event]:
+    """By their places: where a reply is cut off, and where it goes on, perhaps in the middle of a number.
+
+    What is left out there is what is left out of the whole reply.
+    """
+    whole: dict[str, str] = {}
+    found: dict[int, Event] = {}
+    open_: AgentStarted | None = None
+    for place, event in enumerate(events):
+        if isinstance(event, AgentStarted):
+            open_ = event
+            if event.offset_ms:
+                found[place] = replace(event, text=_piece(event.text, whole.get(event.audio, ""), wider))
+            else:
+                whole[event.audio] = event.text
+        elif isinstance(event, AgentStopped) and open_ is not None:
+            reply = whole.get(open_.audio, open_.text)
+            # Of a reply that went on, both are counted from there.
+            left = len(reply) - len(open_.text) if reply.endswith(open_.text) else 0
+            said, believed = (_piece(text, reply, wider, at=left) for text in (event.said, event.believed))
+            found[place] = replace(event, said=said, believed=believed)
+    return found
+
+
+def _piece(text: str, whole: str, rules: Rules, *, at: int = -1) -> str:
+    """A part of a reply: from ``at``, or else its end. By itself where it is none."""
+    start = len(whole) - len(text) if at < 0 else at
+    if start < 0 or whole[start : start + len(text)] != text:
+        return rules.text(text)
+    low_high = [
+        Span(max(span.start - start, 0), min(span.end - start, len(text)), span.label)
+        for span in rules.spans(whole)
+    ]
+    return rules.text(replaced(text, merged(low_high)))
 
 
 def _event(event: Event, rules: Rules, wider: Rules) -> Event:
