@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from browser_pages import PHONE, Chromium, Opened
 from test_report_sample import report_input
 
 from voiceeval.labels import read_label_files
+from voiceeval.reports.data_files import write_data
 from voiceeval.reports.review_page import review_data
 
 if TYPE_CHECKING:
@@ -345,3 +347,42 @@ def test_axe_finds_nothing_and_nothing_overflows(
     opened.page.locator("iframe[data-ready]").wait_for()
     assert_quiet(opened)
     assert opened.violations() == []
+
+
+def test_a_second_page_follows_and_what_it_plays_goes_on(chromium: Chromium, heard_report: Path) -> None:
+    context = chromium.context()
+    first = review(chromium, heard_report, context=context)
+    link = "#" + str(first.page.evaluate("location.hash")).removeprefix("#")
+    second = chromium.open(heard_report / "review.html", fragment=link, context=context)
+    second.page.locator("iframe[data-ready]").wait_for()
+    second.page.evaluate("globalThis.heard = document.querySelector('#frame iframe')")
+    press(first, "y")
+    second.page.locator(".review-option:has(input:checked)").first.wait_for()
+    assert answers(second) == answers(first)
+    assert second.page.evaluate("heard === document.querySelector('#frame iframe')")
+
+
+def test_a_thousand_calls_answer_at_once(chromium: Chromium, heard_report: Path, tmp_path: Path) -> None:
+    found = review_data(report_input())
+    one = found["queue"][0]
+    why = [{"reason": "random sample", "told": []}]
+    many = [
+        {**one, "id": f"scenario/caller-{n}/line/0", "slug": f"call-{n}", "why": why} for n in range(1_000)
+    ]
+    shutil.copytree(heard_report / "assets", tmp_path / "assets")
+    shutil.copy(heard_report / "review.html", tmp_path)
+    write_data(tmp_path / "data", "review.js", "voiceevalReview", {**found, "queue": many})
+    for blind in (True, False):
+        page = chromium.open(tmp_path / "review.html").page
+        page.get_by_label("Name or initials").fill("AB")
+        page.get_by_role("checkbox").set_checked(blind)
+        page.keyboard.press("Enter")
+        assert page.locator("#reason option").first.inner_text() == "all 1000 calls"
+        page.get_by_label("Show").select_option("random sample")
+        took_ms = page.evaluate("""() => {
+          const from = performance.now();
+          for (const key of "yeoiz")
+            document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+          return (performance.now() - from) / 5;
+        }""")
+        assert took_ms < 150, blind

@@ -36,13 +36,16 @@ export class Frame {
 
   /** Show a call's page; `blind` hides its names and results, "ab" with the baseline as A. */
   open(slug: string, name: string, blind: "" | "ab" | "ba"): void {
+    const src = `calls/${encodeURIComponent(slug)}.html#embedded=1${blind && `&blind=${blind}`}`;
+    // What is heard goes on where only the labels beside it have changed.
+    if (this.frame?.isConnected && this.frame.getAttribute("src") === src) return;
     window.clearTimeout(this.waiting);
     const frame = document.createElement("iframe");
     frame.title = name;
     // Keys that are pressed out here may start the sound in there.
     frame.allow = "autoplay";
     // A frame of its own for every call: another fragment alone would not load the page again.
-    frame.src = `calls/${encodeURIComponent(slug)}.html#embedded=1${blind && `&blind=${blind}`}`;
+    frame.src = src;
     this.told.textContent = "";
     if (blind) {
       // Nothing is seen before the page has said that it is ready, and so hides what it has to.

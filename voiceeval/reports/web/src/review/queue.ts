@@ -9,6 +9,7 @@ export const UNLABELLED = "unlabelled";
 export class Queue {
   filter = ALL;
   private readonly bySlug: Map<string, Entry>;
+  private mixed: { salt: string; order: Entry[] } = { salt: "", order: [] };
 
   constructor(
     private readonly data: ReviewData,
@@ -25,8 +26,12 @@ export class Queue {
   get order(): Entry[] {
     if (!this.store.kept.blind) return this.data.queue;
     const salt = `${this.data.run} ${this.store.kept.reviewer} order `;
-    const at = new Map(this.data.queue.map((entry) => [entry, drawn(salt + entry.id)]));
-    return [...this.data.queue].sort((one, other) => at.get(one)! - at.get(other)! || (one.id < other.id ? -1 : 1));
+    if (this.mixed.salt !== salt) {
+      const at = new Map(this.data.queue.map((entry) => [entry, drawn(salt + entry.id)]));
+      const order = [...this.data.queue].sort((one, other) => at.get(one)! - at.get(other)! || (one.id < other.id ? -1 : 1));
+      this.mixed = { salt, order };
+    }
+    return this.mixed.order;
   }
 
   shown(): Entry[] {
@@ -55,7 +60,7 @@ export class Queue {
 
   /** The next call without answers, after `from` and then from the start; put-off ones last. */
   nextUnlabelled(from: Entry | undefined): Entry | undefined {
-    const order = this.order.filter((entry) => this.filter === ALL || this.filter === UNLABELLED || this.shown().includes(entry));
+    const order = this.filter === UNLABELLED ? this.order : this.shown();
     const place = from ? order.indexOf(from) + 1 : 0;
     const open = [...order.slice(place), ...order.slice(0, place)].filter((entry) => entry !== from && !this.isDone(entry));
     const skipped = this.store.skippedBy();
