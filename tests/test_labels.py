@@ -12,7 +12,16 @@ from test_report_sample import report_input
 
 from voiceeval.call import Arm, CallerStarted
 from voiceeval.errors import LabelError
-from voiceeval.labels import LabelFile, merged, read_kept, read_label_files, run_digest, said_in, write_kept
+from voiceeval.labels import (
+    LabelFile,
+    Said,
+    merged,
+    read_kept,
+    read_label_files,
+    run_digest,
+    said_in,
+    write_kept,
+)
 from voiceeval.scenario_schemas import json_schemas
 
 CALLS = ("a/b/c/0", "a/b/d/0")
@@ -163,13 +172,29 @@ def test_reviewers_do_not_meet_in_a_merge() -> None:
 
 
 def test_kept_labels_come_back_and_belong_to_their_run(tmp_path: Path) -> None:
-    assert read_kept(tmp_path, run=RUN) == ()
+    assert read_kept(tmp_path, run=RUN, calls=CALLS) == ()
     given = merged([], [said("Zoë"), said("AB", arm="candidate", note="ünsure"), said("AB")]).said
     first = write_kept(tmp_path, given, run=RUN).read_bytes()
-    assert read_kept(tmp_path, run=RUN) == given
+    assert read_kept(tmp_path, run=RUN, calls=CALLS) == given
     assert write_kept(tmp_path, reversed(given), run=RUN).read_bytes() == first
     with pytest.raises(LabelError, match=r"labels\.json: run: given"):
-        read_kept(tmp_path, run="f" * 16)
+        read_kept(tmp_path, run="f" * 16, calls=CALLS)
+
+
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        ([said(call="gone/b/c/0")], r"labels.json: reviewers.'AB': labels\[0\].call: no call of this run"),
+        ([said(), said(task_done="no")], r"reviewers.'AB': labels\[1\].call: a second label of its baseline"),
+        ([said(" AB")], r"labels.json: reviewers"),
+    ],
+)
+def test_kept_labels_that_no_import_can_have_left_are_refused(
+    kept: list[Said], message: str, tmp_path: Path
+) -> None:
+    write_kept(tmp_path, kept, run=RUN)
+    with pytest.raises(LabelError, match=message):
+        read_kept(tmp_path, run=RUN, calls=CALLS)
 
 
 def test_the_schemas_take_what_is_read_and_written(tmp_path: Path) -> None:

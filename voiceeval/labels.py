@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+)
 
 from voiceeval.call import Arm, Call
 from voiceeval.cohort import PlannedCall
@@ -75,22 +83,24 @@ class Label(_Told):
         return note
 
 
+def _a_name(name: str) -> str:
+    if not name.isprintable() or name != name.strip():
+        raise ValueError("holds blanks around it or characters that cannot be seen")
+    return name
+
+
+Reviewer = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME), AfterValidator(_a_name)]
+
+
 class LabelFile(_Told):
     """What one reviewer hands over: the file that the review page exports."""
 
     schema_version: Literal[1]
     run: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
     """Digest of the run; every page of its report has the same one."""
-    reviewer: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME)]
+    reviewer: Reviewer
     """Name or initials."""
     labels: tuple[Label, ...]
-
-    @field_validator("reviewer")
-    @classmethod
-    def _a_name(cls, name: str) -> str:
-        if not name.isprintable() or name != name.strip():
-            raise ValueError("holds blanks around it or characters that cannot be seen")
-        return name
 
 
 class KeptLabels(_Told):
@@ -98,7 +108,7 @@ class KeptLabels(_Told):
 
     schema_version: Literal[1]
     run: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
-    reviewers: Mapping[str, tuple[Label, ...]]
+    reviewers: Mapping[Reviewer, tuple[Label, ...]]
 
 
 class Said(NamedTuple):
@@ -202,8 +212,12 @@ def _check(found: LabelFile, *, where: str, run: str, known: frozenset[str]) -> 
             f"{where}: run: given {found.run}; allowed: {run}, the run in this folder. These labels are of "
             "another run, or of other calls of this one"
         )
+    _check_labels(found.labels, where=where, known=known)
+
+
+def _check_labels(labels: Sequence[Label], *, where: str, known: frozenset[str]) -> None:
     problems, seen = [], set[tuple[str, str]]()
-    for place, label in enumerate(found.labels):
+    for place, label in enumerate(labels):
         if label.call not in known:
             hint = nearest(label.call, known)
             problems.append(
@@ -254,11 +268,11 @@ def said_in(files: Iterable[LabelFile]) -> tuple[Said, ...]:
     return tuple(Said(file.reviewer, label) for file in files for label in file.labels)
 
 
-def read_kept(folder: Path, *, run: str) -> tuple[Said, ...]:
+def read_kept(folder: Path, *, run: str, calls: Iterable[str]) -> tuple[Said, ...]:
     """The labels a run folder keeps; none where nothing was imported.
 
     Raises:
-        LabelError: the file is damaged or of another run.
+        LabelError: the file is damaged or of another run, or holds what no import can have left there.
     """
     path = folder / LABELS
     if not path.exists():
@@ -269,6 +283,9 @@ def read_kept(folder: Path, *, run: str) -> tuple[Said, ...]:
             f"{path}: run: given {kept.run}; allowed: {run}. The calls in this folder have changed since "
             "these labels were imported; move the file away"
         )
+    known = frozenset(calls)
+    for name, labels in kept.reviewers.items():
+        _check_labels(labels, where=f"{path}: reviewers.{shortened(name)}", known=known)
     return tuple(Said(name, label) for name, labels in kept.reviewers.items() for label in labels)
 
 

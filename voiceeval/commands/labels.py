@@ -46,9 +46,10 @@ def run(given: argparse.Namespace) -> int:
     experiment = restored(folder)
     judged, calls = judge(folder, experiment)
     digest = run_digest(judged.comparison.manifest, experiment.planned, calls)
-    said = read_kept(folder.path, run=digest)
+    planned = [call.id for call in experiment.planned]
+    said = read_kept(folder.path, run=digest, calls=planned)
     if given.files:
-        files = read_label_files(given.files, run=digest, calls=[call.id for call in experiment.planned])
+        files = read_label_files(given.files, run=digest, calls=planned)
         together = merged(said, said_in(files))
         said = together.said
         _tell(together, write_kept(folder.path, said, run=digest))
