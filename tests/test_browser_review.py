@@ -379,10 +379,10 @@ def test_a_thousand_calls_answer_at_once(chromium: Chromium, heard_report: Path,
         page.keyboard.press("Enter")
         assert page.locator("#reason option").first.inner_text() == "all 1000 calls"
         page.get_by_label("Show").select_option("random sample")
-        took_ms = page.evaluate("""() => {
+        took_ms = page.evaluate("""() => Math.min(...[1, 2, 3].map(() => {
           const from = performance.now();
           for (const key of "yeoiz")
             document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
           return (performance.now() - from) / 5;
-        }""")
-        assert took_ms < 150, blind
+        }))""")
+        assert took_ms < 80, blind
