@@ -23,6 +23,7 @@ from voiceeval.call import (
     Event,
     Heard,
     HungUp,
+    KeyPressed,
     Replay,
     Replied,
     Stage,
@@ -172,6 +173,25 @@ def test_a_turn_that_the_end_of_the_call_breaks_off_is_nobodys_fault() -> None:
     cut = made.events[: made.events.index(starts) + 1]
     ends = HungUp(at_ms=starts.at_ms + 300, turn=2, by="limit", reason="too long")
     assert observed_faults(arm(replace(made, events=(*cut, ends), heard=()))) == ()
+
+
+def test_keys_that_are_taken_for_complete_too_early() -> None:
+    """The replay is given all of them, so that the words were not the same there."""
+    made = good()
+    at_ms = next(event.at_ms for event in made.events if isinstance(event, CallerStarted) and event.turn == 2)
+    spoken = CallerStarted | CallerStopped | EndOfTurn | Transcribed
+    rest = [event for event in made.events if not (isinstance(event, spoken) and event.turn == 2)]
+    keys = [KeyPressed(at_ms=at_ms + 100 * place, turn=2, key=key) for place, key in enumerate("4129#")]
+    for after_ms, told in ((150, "after 2 of 5"), (350, "after 4 of 5"), (400, "")):
+        ended = EndOfTurn(at_ms=at_ms + after_ms, turn=2, heard_ms=0, reason="keys")
+        events = tuple(sorted([*rest, *keys, ended], key=lambda event: event.at_ms))
+        found = [
+            fault
+            for fault in observed_faults(arm(replace(made, events=events)))
+            if fault.stage == "end-pointing"
+        ]
+        assert [fault.phrase for fault in found] == ([f"took the keys for complete {told}"] if told else [])
+        assert [fault.slight for fault in found] == ([after_ms == 350] if told else [])
 
 
 def test_wrong_arguments_on_the_right_words() -> None:

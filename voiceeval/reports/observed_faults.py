@@ -15,6 +15,7 @@ from voiceeval.call import (
     EndOfTurn,
     Event,
     HungUp,
+    KeyPressed,
     StageFailed,
     ToolReturned,
     Transcribed,
@@ -85,6 +86,7 @@ def observed_faults(arm: ArmCall) -> tuple[Fault, ...]:
     """Everything that a stage visibly got wrong, in order of time."""
     found = [
         *_ended_too_early(arm),
+        *_keys_cut_short(arm.call),
         *_misheard(arm),
         *_never_heard(arm),
         *_asides_taken(arm),
@@ -122,6 +124,19 @@ def _ended_too_early(arm: ArmCall) -> Iterator[Fault]:
                     yield Fault(
                         stage=ENDPOINTING, turn=event.turn, at_ms=event.at_ms, phrase=phrase, slight=slight
                     )
+
+
+def _keys_cut_short(call: Call) -> Iterator[Fault]:
+    pressed = [event for event in call.events if isinstance(event, KeyPressed)]
+    for event in call.events:
+        if not isinstance(event, EndOfTurn) or event.reason != "keys":
+            continue
+        keys = [each for each in pressed if each.turn == event.turn]
+        late = [each for each in keys if each.at_ms > event.at_ms]
+        if late:
+            phrase = f"took the keys for complete after {len(keys) - len(late)} of {len(keys)}"
+            slight = all(each.key == "#" for each in late)
+            yield Fault(stage=ENDPOINTING, turn=event.turn, at_ms=event.at_ms, phrase=phrase, slight=slight)
 
 
 def _misheard(arm: ArmCall) -> Iterator[Fault]:
