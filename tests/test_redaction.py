@@ -615,6 +615,26 @@ def test_without_text_no_word_of_a_call_is_left(tmp_path: Path) -> None:
     assert "block_card" in page
 
 
+def test_without_text_the_name_of_an_argument_holds_no_card_number_either(tmp_path: Path) -> None:
+    planned = planned_calls()[:1]
+    name = planned[0].scenario
+    paths = [{"calls": [{"name": "block_card", "arguments": {CARD: "yes"}}]}]
+    report = report_input(planned=planned, scenarios={name: scenario(name, tool_paths=paths)})
+    calls = {
+        id_: replace(
+            call,
+            failure=CARD,
+            events=tuple(
+                replace(event, arguments={CARD: "yes"}) if isinstance(event, ToolCalled) else event
+                for event in call.events
+            ),
+        )
+        for id_, call in report.calls.items()
+    }
+    files = written(replace(report, calls=calls), Redaction(text=True), tmp_path)
+    assert not [name for name, text in files.items() if CARD in text]
+
+
 def test_without_text_it_still_shows_what_was_wrong() -> None:
     shown = redacted(sample(), Redaction(text=True))
     right, wrong = (shown.calls[one_call(arm=arm)] for arm in Arm)

@@ -42,10 +42,13 @@ def redacted(report: ReportInput, redaction: Redaction) -> ReportInput:
     silenced = frozenset[str]().union(*(each.silenced for each in shown.values()))
     calls = {id_: each.call for id_, each in shown.items()}
     scenarios = {id_: redacted_scenario(each, rules[id_]) for id_, each in report.scenarios.items()}
-    if redaction.text:
-        calls = {id_: _without_text(call, report.scenarios) for id_, call in report.calls.items()}
-        scenarios = {id_: scenario_without_text(each) for id_, each in report.scenarios.items()}
     every = Rules(cards=redaction.cards)
+    if redaction.text:
+        # Names of arguments stay, and may hold a card number themselves.
+        named = {id_: _without_text(call, report.scenarios) for id_, call in report.calls.items()}
+        calls = {id_: redacted_call(call, None, every).call for id_, call in named.items()}
+        bare = {id_: scenario_without_text(each) for id_, each in report.scenarios.items()}
+        scenarios = {id_: redacted_scenario(each, _rules(each, redaction)) for id_, each in bare.items()}
     return replace(
         report,
         scenarios=scenarios,
