@@ -39,6 +39,7 @@ def test_a_declared_cohort_has_the_gates_verdicts_and_no_other_selection_has(
 ) -> None:
     opened = opened_at(chromium, page, urlencode({f"tag.{tag}": value for tag, value in WORST.parts}))
     verdicts = opened.page.locator("#verdict tbody tr").filter(has_text="Word error rate").first.inner_text()
+    assert verdicts.count("interval") == 0, "the interval has a column, and stands nowhere else"
     for told in ("✗ regressed", "+6.1 pp worse", "+2pp", "8.1 → 14.2 %", "over 6 speakers"):
         assert told in verdicts
     choose(opened.page, "Scenario", SCENARIOS[0])

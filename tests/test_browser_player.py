@@ -580,3 +580,14 @@ def test_space_plays_while_the_time_slider_has_the_focus(player: Callable[..., O
     opened.page.get_by_role("button", name="Pause").focus()
     opened.page.keyboard.press(" ")
     assert state(opened)["paused"], "a button is pressed once"
+
+
+def test_in_forced_colours_the_chosen_arm_and_the_head_are_seen(player: Callable[..., Opened]) -> None:
+    opened = player(forced_colors="active")
+    colours = opened.page.evaluate("""() => {
+      const of = (found) => getComputedStyle(found).backgroundColor;
+      const [chosen, other] = document.querySelectorAll('[aria-label="Arm to hear"] button');
+      return [of(chosen), of(other), of(document.querySelector(".head")), of(document.body)];
+    }""")
+    assert colours[0] != colours[1]
+    assert colours[2] != colours[3]

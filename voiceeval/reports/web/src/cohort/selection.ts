@@ -15,6 +15,8 @@ const SIGNS: Record<CellData["outcome"], string> = {
   passed: "✓",
   improved: "▲",
 };
+/** How a reason begins that tells the difference, its interval and the interval's level. */
+const AGAIN = /^[^()]* \((\d+(?:\.\d+)? %) interval [^()]*\) (?=over )/;
 const OUTCOMES = Object.keys(SIGNS) as CellData["outcome"][];
 
 export class Selection {
@@ -143,11 +145,14 @@ export class Selection {
       ? button([bdi(shown(metric.title))], { class: "link", id: `verdict-${this.#model.data.metrics.indexOf(metric)}` }, () => this.#change({ metric: metric.name }))
       : bdi(shown(cell.metric));
     const { estimate } = cell;
+    // Difference and interval have columns of their own; in the reason the interval may run the other way round.
+    const again = estimate && metric ? AGAIN.exec(cell.reason) : null;
+    const reason = cell.reason.slice(again?.[0].length ?? 0).replace(/(^|[\s(])-(?=\d)/g, "$1−");
     const numbers: Child[] = ["–", "–", "–"];
     if (estimate && metric) {
       numbers[0] = `${number(metric, estimate.baseline)} → ${level(metric, estimate.candidate)}`;
       numbers[1] = el("b", {}, `${difference(metric, estimate.difference)} ${direction(metric, estimate.difference)}`);
-      numbers[2] = bounds(metric, estimate.lower ?? -Infinity, estimate.upper ?? Infinity);
+      numbers[2] = bounds(metric, estimate.lower ?? -Infinity, estimate.upper ?? Infinity) + (again ? ` (${again[1]})` : "");
     }
     return el(
       "tr",
@@ -156,7 +161,7 @@ export class Selection {
       el("td", {}, badge, only),
       ...numbers.map((child) => el("td", { class: "num" }, child)),
       el("td", { class: "num" }, bdi(shown(cell.margin) || "–")),
-      el("td", { class: "small" }, bdi(shown(cell.reason, 400))),
+      el("td", { class: "small" }, bdi(shown(reason, 400))),
     );
   }
 }
