@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import pkgutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+import voiceeval
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -164,7 +167,10 @@ KEPT_LOADED = (
     "rapidfuzz.distance",
     "multiprocessing.sharedctypes",
     "multiprocessing.popen_spawn_posix",
-    "voiceeval.pytest_session",
+    "jinja2",
+    "rich.table",
+    # Not for correctness: pytest would rewrite and compile the whole package once more for every run.
+    *(each.name for each in pkgutil.walk_packages(voiceeval.__path__, "voiceeval.")),
 )
 """pytester forgets what was imported inside; compiled modules cannot be imported a second time."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+from functools import cache
 from pathlib import Path
 
 from voiceeval.errors import RegistryError
@@ -24,6 +25,7 @@ def require(package: str, *, extra: str, needed_by: str) -> Path:
     return Path(found.submodule_search_locations[0])
 
 
+@cache
 def installed_version(distribution: str) -> str:
     """The version of an installed distribution, or ``absent``."""
     try:

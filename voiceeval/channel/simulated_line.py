@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -94,9 +95,10 @@ class SimulatedLine:
             ring_of(line, self.rate_hz, files)  # refused now rather than in the first call
         self._response = self._room_response()
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Changes with the conditions, with how they are simulated, and with the libraries used."""
+        # Asked for with every clip, and the versions of packages are read from files.
         names = ("numpy", "scipy", "soxr")
         sounds = {key: sound_of(self.line, key, self.files).digest() for key in self._recordings()}
         if self.line.noise == "babble":

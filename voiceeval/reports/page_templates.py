@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from voiceeval.reports import call_markup, wording
@@ -20,6 +21,7 @@ _LONGEST_TEXT = LONGEST_STATE + 100
 """A last resort: whatever shows a longer text shortens it earlier, and says so."""
 
 
+@cache
 def page_templates() -> Environment:
     """Compiles ``templates/``; autoescape is on and an absent value is an error."""
     import jinja2
