@@ -19,7 +19,7 @@ from voiceeval.metrics.tool_alignment import (
 )
 from voiceeval.scenario import Scenario, ToolCall
 
-ORDERS = {"exact": "exactly these", "in_order": "in this order", "any_order": "in any order"}
+ORDERS = {"exact": "one directly after the other", "in_order": "in this order", "any_order": "in any order"}
 
 
 class Fit(StrEnum):
