@@ -239,3 +239,13 @@ def test_what_was_pressed_keeps_the_focus_when_it_is_drawn_anew(
     drawn(opened.page)
     assert fragment(opened.page)
     assert opened.page.evaluate("document.activeElement.innerText") == told
+
+
+def test_a_run_without_verdicts_says_so_and_blames_no_filter(
+    chromium: Chromium, data: dict[str, Any], tmp_path: Path
+) -> None:
+    opened = opened_at(chromium, write_page(tmp_path, {**data, "cohorts": []}))
+    told = opened.page.locator("#verdict").inner_text()
+    assert "judged no cohort of this run" in told
+    assert "filter" not in told
+    assert opened.page.get_by_label("Cohorts with a verdict").is_disabled()

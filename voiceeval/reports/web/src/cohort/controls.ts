@@ -73,7 +73,8 @@ export class Controls {
     const { cohorts } = this.#model.data;
     const pick = part<HTMLSelectElement>("cohort");
     const listed = cohorts.map((cohort, at) => el("option", { value: String(at) }, `${cohortSign(cohort)} ${cohortName(cohort)}`));
-    fill(pick, el("option", { value: "" }, "Go to a cohort …"), ...listed);
+    fill(pick, el("option", { value: "" }, listed.length ? "Go to a cohort …" : "none in this run"), ...listed);
+    pick.disabled = listed.length === 0;
     pick.addEventListener("change", () => {
       const cohort = cohorts[Number(pick.value)];
       if (pick.value !== "" && cohort) this.#change(selection.viewOf(cohort));

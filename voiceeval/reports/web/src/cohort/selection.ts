@@ -77,6 +77,10 @@ export class Selection {
       fill(box, told, this.#cells(exact, view));
       return;
     }
+    if (!cohorts.length) {
+      fill(box, el("p", { class: "note" }, el("b", {}, "No verdict."), " The gate judged no cohort of this run."));
+      return;
+    }
     const wider = cohorts
       .filter((cohort) => cohort.parts.every(([tag, value]) => this.#holds(view, tag, value)))
       .sort((one, other) => other.parts.length - one.parts.length);
