@@ -25,6 +25,7 @@ from voiceeval.call import (
     CallerStarted,
     CallerStopped,
     Damage,
+    Ending,
     EndOfTurn,
     Event,
     HungUp,
@@ -323,6 +324,25 @@ def test_numbers_over_the_picture_lead_to_their_turns(tmp_path: Path) -> None:
     leads = [link for link in drawn.links if link.startswith("#turn-")]
     assert leads == ["#turn-1", "#turn-2", "#turn-3"] * 2
     assert {link[1:] for link in leads} <= set(read.ids)
+
+
+def test_a_call_that_we_broke_off_departs_from_nothing_and_lacks_nothing() -> None:
+    report = report_input()
+    planned = report.planned[0]
+    id_ = arm_call_id(planned, Arm.CANDIDATE)
+    call = report.calls[id_]
+    before = call_page(report, planned)
+    assert before.departs
+    assert [sign for sign, _ in before.due[0].found] == ["✓", "✗"]
+    broken = replace(
+        call, ending=Ending.HARNESS_FAILED, failure="OSError", events=call.events[:3], final_state={}
+    )
+    page = call_page(replace(report, calls={**report.calls, id_: broken}), planned)
+    assert (page.departs, page.worlds) == ((), ())
+    assert [sign for sign, _ in page.due[0].found] == ["✓", "–"]
+    unplaced = {key: each for key, each in report.calls.items() if key != id_}
+    page = call_page(replace(report, calls=unplaced), planned)
+    assert [found for row in page.due for found in row.found[1:]] == [("–", "not run")] * len(page.due)
 
 
 def test_a_call_without_events_has_no_picture(tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ class DueRow:
 
     path: str
     expected: str
-    found: tuple[tuple[bool, str], ...]
-    """Of each arm whether it is right, and the value in words."""
+    found: tuple[tuple[str, str], ...]
+    """Of each arm a sign for right, wrong or not judged, and the value in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class CallPage:
     """The scenario, or nothing where the run no longer has it."""
     arms: Mapping[Arm, ArmPage]
     departs: tuple[Departure, ...]
-    """Where the candidate departs from the baseline, where both were placed."""
+    """Where the candidate departs from the baseline, where both calls say something of their agent."""
     timelines: Mapping[Arm, Timeline]
     """Of the arms whose calls have events."""
     turns: tuple[tuple[int, Mapping[Arm, Side]], ...]
@@ -124,7 +124,7 @@ class CallPages:
         found = report.scenarios.get(planned.scenario)
         locale = found.locale if found else planned.tags.get("locale", "en-US")
         read = {arm: _read(report.calls[ids[arm]], found, locale) for arm in Arm if ids[arm] in report.calls}
-        both = [read[arm] for arm in Arm if arm in read]
+        both = [read[arm] for arm in Arm if arm in read and _tells(read[arm])]
         worlds = state_changes(*(_world(arm) for arm in both)) if len(both) == len(Arm) else ()
         return CallPage(
             planned=planned,
@@ -187,6 +187,11 @@ def _read(call: Call, scenario: Scenario | None, locale: str) -> ArmCall:
         waits=waits(call.events),
         path=() if scenario is None else (path_diff(scenario, call.events),),
     )
+
+
+def _tells(arm: ArmCall) -> bool:
+    """Whether a call says something of its agent: one that we broke off does not."""
+    return arm.call.ending is not Ending.HARNESS_FAILED
 
 
 def _world(arm: ArmCall) -> dict[str, JsonValue]:
@@ -267,14 +272,15 @@ def _due_rows(scenario: Scenario | None, read: Mapping[Arm, ArmCall]) -> tuple[D
     if scenario is None:
         return ()
     wanted = scenario.outcome.state
-    sides: list[tuple[Due, ...]] = [
-        due_state(wanted, read[arm].call.final_state) if arm in read else () for arm in Arm
-    ]
+    worlds = {arm: due_state(wanted, each.call.final_state) for arm, each in read.items()}
+
+    def found(arm: Arm, at: int) -> tuple[str, str]:
+        if arm not in worlds:
+            return "–", "not run"
+        due: Due = worlds[arm][at]
+        return ("✓" if due.right else "✗") if _tells(read[arm]) else "–", due.found
+
     return tuple(
-        DueRow(
-            path,
-            as_json(value, limit=400),
-            tuple((side[at].right, side[at].found) if side else (False, "not run") for side in sides),
-        )
+        DueRow(path, as_json(value, limit=400), tuple(found(arm, at) for arm in Arm))
         for at, (path, value) in enumerate(wanted.items())
     )
