@@ -80,8 +80,10 @@ def test_versions_of_one_day_sort_by_number_and_the_undated_come_last(tmp_path: 
     day = "2026-11-01"
     run_at(tmp_path / "a", agent("2.10", day), agent("2.9", day))
     run_at(tmp_path / "b", agent("0.1", ""), agent("2.9.1", day))
+    endless = "9" * 5_000
+    run_at(tmp_path / "c", agent(endless, day), agent("2.9.1", day))
     found = history([tmp_path])
-    assert [release.model_version for release in found.releases] == ["2.9", "2.9.1", "2.10", "0.1"]
+    assert [release.model_version for release in found.releases] == [endless, "2.9", "2.9.1", "2.10", "0.1"]
     assert found.releases[-1].date == UNDATED
 
 
@@ -101,7 +103,14 @@ def test_two_agents_of_one_name_and_version_are_two_releases(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "changed", [{"suite_digest": "a2"}, {"engine": "cascade/3"}, {"reference": "r2"}, {"partial": True}]
+    "changed",
+    [
+        {"suite_digest": "a2"},
+        {"matrix": "full"},
+        {"engine": "cascade/3"},
+        {"reference": "r2"},
+        {"partial": True},
+    ],
 )
 def test_only_levels_that_were_measured_alike_are_joined(tmp_path: Path, changed: dict[str, Any]) -> None:
     run_at(tmp_path / "a", V1, V2)

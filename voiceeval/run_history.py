@@ -4,8 +4,8 @@ A run says two things of a metric in a cohort: the level of its baseline and tha
 order of the agents' release dates they are a trend. Nothing is tested here: whether a candidate may ship is
 its own run's verdict, and who looks along many releases has looked many times.
 
-Levels are put into one line only where they were measured alike: the same suite, the same version of the
-metric, the same engine and reference, and the whole suite rather than a selection of it.
+Levels are put into one line only where they were measured alike: the same suite and matrix, the same version
+of the metric, the same engine and reference, and the whole suite rather than a selection of it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from voiceeval.score import Direction, MetricInfo
 from voiceeval.verdict import Outcome
 
 UNDATED = "undated"
+_MOST_DIGITS = 18
+"""What is longer is no number that counts versions, and perhaps none that Python reads."""
 _READABLE = range(2, 4)
 """Schema versions of ``gate.json`` that say what is read here in the same words."""
 
@@ -155,6 +157,8 @@ class _Arm(_Model):
 class _Manifest(_Model):
     arms: Mapping[Arm, _Arm]
     suite_digest: str = ""
+    matrix: str = ""
+    """Which callers speak which scenarios of the suite."""
     engine: str = ""
     reference: str = ""
 
@@ -293,7 +297,14 @@ def _level(run: str, gate: _Gate, verdict: _Verdict, arm: Arm) -> Level:
 
 def _alike(run: str, gate: _Gate, metric: _Metric) -> str:
     manifest = gate.manifest
-    parts = [manifest.suite_digest, manifest.engine, manifest.reference, metric.name, str(metric.version)]
+    parts = [
+        manifest.suite_digest,
+        manifest.matrix,
+        manifest.engine,
+        manifest.reference,
+        metric.name,
+        str(metric.version),
+    ]
     # A selection is like nothing but itself: who was selected is not told by a digest of the suite.
     parts.append(run if gate.partial or not manifest.suite_digest else "")
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:12]
@@ -317,7 +328,10 @@ def _sortable(version: str) -> tuple[tuple[int, str], ...]:
     True
     """
     words = "".join(sign if sign.isdecimal() else f" {sign} " for sign in version).split()
-    return tuple((int(word), "") if word.isdecimal() and word.isascii() else (-1, word) for word in words)
+    numbers = [word.isdecimal() and word.isascii() and len(word) <= _MOST_DIGITS for word in words]
+    return tuple(
+        (int(word), "") if number else (-1, word) for word, number in zip(words, numbers, strict=True)
+    )
 
 
 def _metric_info(said: _Metric) -> MetricInfo:
