@@ -1,10 +1,10 @@
 // The page of a cohort: any selection of the run's calls, what the gate said of it, and what its calls are like.
 import "./cohort.css";
 import type { CallsData } from "./report_data";
+import { counted, el } from "./elements";
 import { Controls, copyButton } from "./cohort/controls";
-import { el, fill, part } from "./cohort/dom";
+import { fill, part } from "./cohort/dom";
 import { Filter, type Kept } from "./cohort/filter";
-import { counted } from "./cohort/format";
 import { MetricView } from "./cohort/metric";
 import { model, type Model } from "./cohort/model";
 import { Selection } from "./cohort/selection";

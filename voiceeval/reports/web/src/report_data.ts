@@ -1,6 +1,8 @@
 // What the pages are given by the report, in the shapes that `voiceeval/reports` writes. Times are milliseconds
 // of simulated time since the call began. Every text is untrusted: it goes into a page as text, never as markup.
 
+export const ARMS = ["baseline", "candidate"] as const;
+export type Arm = (typeof ARMS)[number];
 /** Baseline first, candidate second, everywhere. */
 export type Pair<T> = [baseline: T, candidate: T];
 

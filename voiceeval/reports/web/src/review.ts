@@ -1,10 +1,12 @@
 // The page of the review: calls worth hearing, one after the other, and a person's word on each.
 import "./review.css";
-import { ARMS, type Entry, type ReviewData } from "./review/data";
+import { ARMS } from "./report_data";
+import { counted, el } from "./elements";
+import { type Entry, type ReviewData } from "./review/data";
 import { Frame } from "./review/frame";
 import { WrongFile, emptyLabel, fileName, isName, merge, placeOf, readFile, saysNothing } from "./review/labels";
 import type { Label, LabelFile, Met } from "./review/labels";
-import { type Card, Panel, element } from "./review/panel";
+import { type Card, Panel } from "./review/panel";
 import { ALL, Queue, UNLABELLED } from "./review/queue";
 import { Store } from "./review/store";
 
@@ -79,8 +81,8 @@ class Review {
   }
 
   private why(entry: Entry): HTMLElement[] {
-    if (!entry.why.length) return [element("li", "", "chosen by a link; it is not in the queue")];
-    return entry.why.map(({ reason, told }) => element("li", "", [reason, told.join("; ")].filter(Boolean).join(": ")));
+    if (!entry.why.length) return [el("li", {}, "chosen by a link; it is not in the queue")];
+    return entry.why.map(({ reason, told }) => el("li", {}, [reason, told.join("; ")].filter(Boolean).join(": ")));
   }
 
   private card(entry: Entry, arm: 0 | 1, place: number): Card {
@@ -126,7 +128,7 @@ class Review {
     if (!options.some(([value]) => value === this.queue.filter)) this.queue.filter = ALL;
     select.replaceChildren(
       ...options.map(([value, text]) => {
-        const option = element("option", "", text) as HTMLOptionElement;
+        const option = el("option", {}, text);
         option.value = value;
         option.selected = value === this.queue.filter;
         return option;
@@ -246,10 +248,10 @@ class Review {
   }
 
   private imported(text: string, lines: string[]): void {
-    const list = element("ul");
-    list.append(...lines.slice(0, MOST_TOLD).map((line) => element("li", "", line)));
-    if (lines.length > MOST_TOLD) list.append(element("li", "", `and ${lines.length - MOST_TOLD} more`));
-    at("imported-told").replaceChildren(element("p", "", text), ...(lines.length ? [list] : []));
+    const list = el("ul");
+    list.append(...lines.slice(0, MOST_TOLD).map((line) => el("li", {}, line)));
+    if (lines.length > MOST_TOLD) list.append(el("li", {}, `and ${lines.length - MOST_TOLD} more`));
+    at("imported-told").replaceChildren(el("p", {}, text), ...(lines.length ? [list] : []));
     at("imported").hidden = false;
     at("imported-close").focus();
   }
@@ -422,10 +424,6 @@ function at(id: string): HTMLElement {
 
 function dialog(id: string): HTMLDialogElement {
   return at(id) as HTMLDialogElement;
-}
-
-function counted(count: number, singular: string): string {
-  return `${count} ${singular}${count === 1 ? "" : "s"}`;
 }
 
 function inWords(label: Label): string {

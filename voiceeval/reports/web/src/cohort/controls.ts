@@ -1,5 +1,6 @@
 // The form of filters: a choice for everything a call can be chosen by, each value with its count.
-import { bdi, el, fill, part } from "./dom";
+import { el } from "../elements";
+import { bdi, fill, part } from "./dom";
 import { shown } from "./format";
 import type { Facet, Model } from "./model";
 import { cohortName, cohortSign, type Selection } from "./selection";

@@ -1,34 +1,9 @@
-// Elements from parts. Texts go in as text nodes only, so that nothing a run says is ever read as markup.
-
-type Attributes = Partial<
-  Record<
-    | "class" | "type" | "scope" | "href" | "value" | "id" | "for" | "role" | "title" | "colspan" | "lang" | "name"
-    | "aria-label" | "aria-sort" | "aria-disabled" | "aria-pressed" | "aria-hidden" | "aria-describedby" | "tabindex",
-    string
-  >
->;
-export type Child = Node | string | false | null;
-
-export function el<K extends keyof HTMLElementTagNameMap>(
-  tag: K,
-  attributes: Attributes = {},
-  ...children: Child[]
-): HTMLElementTagNameMap[K] {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  for (const child of children) if (child !== null && child !== false) made.append(child);
-  return made;
-}
+// What the page of a cohort puts together again and again.
+import { el, type Child } from "../elements";
 
 /** A text of the run, kept from turning the direction of what stands around it. */
 export function bdi(text: string): HTMLElement {
   return el("bdi", {}, text);
-}
-
-export function button(children: Child[], attributes: Attributes, act: () => void): HTMLButtonElement {
-  const made = el("button", { type: "button", ...attributes }, ...children);
-  made.addEventListener("click", act);
-  return made;
 }
 
 /** An element that the page's shell must have. */

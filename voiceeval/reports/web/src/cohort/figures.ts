@@ -1,7 +1,8 @@
 // Drawings of a metric's spread. Colours are variables of the page, so light, dark and print need no second drawing.
+import { ARMS } from "../report_data";
+import { counted } from "../elements";
 import { axisX, axisY, barX, dot, gridX, gridY, line, plot, rectY, ruleX, ruleY, text, type PlotOptions } from "@observablehq/plot";
-import { counted, level, difference } from "./format";
-import { ARMS } from "./model";
+import { level, difference } from "./format";
 import { bins, fewest, observed, quantile, QUANTILES, rate, supported, type Bin, type Summary } from "./summary";
 
 const COLOURS = ["var(--baseline)", "var(--candidate)"];

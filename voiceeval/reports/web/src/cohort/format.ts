@@ -20,10 +20,6 @@ export function shown(text: string, limit = 200): string {
     .trim();
 }
 
-export function counted(count: number, singular: string, plural = `${singular}s`): string {
-  return `${count.toLocaleString("en")} ${count === 1 ? singular : plural}`;
-}
-
 export function number({ unit }: Unit, value: number): string {
   if (!Number.isFinite(value)) return "unbounded";
   const text = unit === "share" ? (100 * value).toFixed(1) : value.toFixed(unit === "ms" ? 0 : unit === "count" ? 2 : 4);

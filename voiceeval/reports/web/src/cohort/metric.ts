@@ -1,8 +1,10 @@
 // One metric in the selection: figures, and the same in tables.
-import { bdi, el, fill, headings, part, scrolled, type Child } from "./dom";
+import { ARMS } from "../report_data";
+import { counted, el, type Child } from "../elements";
+import { bdi, fill, headings, part, scrolled } from "./dom";
 import { paired, spread, withheld, type Figure } from "./figures";
-import { counted, difference, direction, level, shown } from "./format";
-import { ARMS, type MetricModel } from "./model";
+import { difference, direction, level, shown } from "./format";
+import { type MetricModel } from "./model";
 import { observed, quantile, QUANTILES, rate, summarize, supported, type Bin, type Summary } from "./summary";
 
 const WHY: Record<string, string> = {

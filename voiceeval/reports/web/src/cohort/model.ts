@@ -1,5 +1,5 @@
 // The run's columns, made ready for filters: one `Facet` for everything a call can be chosen by.
-import type { CallsData, Coded, MetricColumns, Pair } from "../report_data";
+import { ARMS, type CallsData, type Coded, type MetricColumns, type Pair } from "../report_data";
 
 export interface Facet {
   /** In the fragment of the address: `tag.accent`, `change`, `result.candidate` … */
@@ -24,8 +24,6 @@ export interface Model {
   /** All rows, failed calls first. */
   order: Int32Array;
 }
-
-export const ARMS = ["baseline", "candidate"] as const;
 
 export function model(data: CallsData): Model {
   const facet = (key: string, title: string, coded: Coded): Facet => ({

@@ -1,7 +1,8 @@
 // What is selected, in words that can be removed one by one, and what the gate said of it.
+import { button, counted, el, type Child } from "../elements";
 import type { CallsData, CellData } from "../report_data";
-import { bdi, button, el, fill, headings, part, scrolled, type Child } from "./dom";
-import { bounds, counted, difference, direction, number, level, shown } from "./format";
+import { bdi, fill, headings, part, scrolled } from "./dom";
+import { bounds, difference, direction, number, level, shown } from "./format";
 import type { Model } from "./model";
 import type { View } from "./view";
 

@@ -1,5 +1,7 @@
 // The calls as a table. TanStack Table orders them and turns the pages; which calls there are comes from `Filter`,
 // which answers for 50,000 calls in a few milliseconds where a pass over row objects would take a tenth of a second.
+import { ARMS } from "../report_data";
+import { button, counted, el, type Child } from "../elements";
 import {
   constructRow,
   constructTable,
@@ -14,9 +16,9 @@ import {
   type Table,
 } from "@tanstack/table-core";
 import { storeReactivityBindings } from "@tanstack/table-core/store-reactivity-bindings";
-import { bdi, button, el, fill, part, type Child } from "./dom";
-import { counted, difference, direction, level, shown } from "./format";
-import { ARMS, gap, type MetricModel, type Model } from "./model";
+import { bdi, fill, part } from "./dom";
+import { difference, direction, level, shown } from "./format";
+import { gap, type MetricModel, type Model } from "./model";
 import type { View } from "./view";
 
 const PAGE_SIZE = 50;

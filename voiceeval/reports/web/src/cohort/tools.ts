@@ -1,7 +1,9 @@
 // Which tool was called where which one was due: a matrix of each arm, with what differs between them marked.
-import { bdi, button, el, fill, part, scrolled, type Child } from "./dom";
+import { ARMS } from "../report_data";
+import { button, el, type Child } from "../elements";
+import { bdi, fill, part, scrolled } from "./dom";
 import { shown } from "./format";
-import { ARMS, type Model } from "./model";
+import { type Model } from "./model";
 import type { Kept } from "./filter";
 import { dueAndCalled } from "./selection";
 import type { View } from "./view";

@@ -1,6 +1,7 @@
 // What the page shows, and the fragment of its address that says the same: one can be had from the other.
+import { ARMS } from "../report_data";
 import { shown } from "./format";
-import { ARMS, type Facet, type Model } from "./model";
+import { type Facet, type Model } from "./model";
 
 export interface View {
   /** By facet: index of its value, or -1 for calls that have none. */

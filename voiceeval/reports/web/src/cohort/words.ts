@@ -1,6 +1,7 @@
 // The errors of the recognizers by word: what was said, what was heard, and how often on each arm.
-import { bdi, button, el, fill, part, scrolled, type Child } from "./dom";
-import { counted, shown } from "./format";
+import { button, counted, el, type Child } from "../elements";
+import { bdi, fill, part, scrolled } from "./dom";
+import { shown } from "./format";
 import type { Kept } from "./filter";
 import type { Model } from "./model";
 import { said as pair } from "./selection";

@@ -1,5 +1,6 @@
 // What the fragment of the page's address asks for, such as `#t=12.3&arm=candidate` or `#turn-4`.
-import type { Arm, Blind } from "./arms";
+import type { Arm } from "../report_data";
+import type { Blind } from "./arms";
 
 export interface Address {
   seconds: number | undefined;

@@ -1,7 +1,6 @@
 // The two arms as the player shows them: in their order, under their names. Blind, the names are A and B.
-import type { ArmData, CallData } from "../report_data";
+import type { Arm, ArmData, CallData } from "../report_data";
 
-export type Arm = "baseline" | "candidate";
 export type Arms = { arm: Arm; name: string; label: string; data: ArmData }[];
 /** `ab`: A is the baseline. Empty: not blind. */
 export type Blind = "" | "ab" | "ba";

@@ -1,6 +1,8 @@
 // The bar of buttons over the time axis.
-import type { Arm, Arms } from "./arms";
-import { button, clock, make } from "./elements";
+import type { Arm } from "../report_data";
+import type { Arms } from "./arms";
+import { clock } from "./clock";
+import { button, el } from "../elements";
 import { HELP, type Action } from "./keys";
 import type { Axis } from "./lanes";
 import type { Sounds, Track } from "./sounds";
@@ -16,10 +18,10 @@ export class Controls {
   readonly help: HTMLDetailsElement;
   #play: HTMLButtonElement;
   #seek: HTMLInputElement;
-  #time = make("output", { class: "num time" });
+  #time = el("output", { class: "num time" });
   #hear: Map<Arm, HTMLButtonElement>;
   #rate: HTMLSelectElement;
-  #link = make("a", { class: "moment small" }, "Link to this moment");
+  #link = el("a", { class: "moment small" }, "Link to this moment");
 
   constructor(
     private readonly transport: Transport,
@@ -29,40 +31,40 @@ export class Controls {
     hear: (arm: Arm) => void,
     seek: (seconds: number) => void,
   ) {
-    this.#play = button("▶ Play", () => does("toggle"), { class: "play" });
-    this.#seek = make("input", {
+    this.#play = button(["▶ Play"], { class: "play" }, () => does("toggle"));
+    this.#seek = el("input", {
       type: "range", min: 0, max: transport.duration, step: 0.1, value: 0, class: "seek", "aria-label": "Time",
     });
     this.#seek.addEventListener("input", () => seek(this.#seek.valueAsNumber));
     this.#hear = new Map(
       arms.map(({ arm, name, label }) => [
         arm,
-        button(name, () => hear(arm), { "aria-label": `Hear ${name}`, title: label || undefined }),
+        button([name], { "aria-label": `Hear ${name}`, title: label || undefined }, () => hear(arm)),
       ]),
     );
     this.#rate = options("Speed", RATES, (rate) => `${rate}×`, (rate) => (transport.playbackRate = rate));
     this.#rate.value = "1";
-    const volume = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 1, "aria-label": "Volume" });
+    const volume = el("input", { type: "range", min: 0, max: 1, step: 0.05, value: 1, "aria-label": "Volume" });
     volume.addEventListener("input", () => (transport.volume = volume.valueAsNumber));
     const step = (text: string, action: Action, label: string) =>
-      button(text, () => does(action), { "aria-label": label, title: label, class: "step" });
-    const moves = make(
+      button([text], { "aria-label": label, title: label, class: "step" }, () => does(action));
+    const moves = el(
       "div", { class: "group" },
       step("‹ turn", "previous-turn", "Previous turn"), step("−5 s", "back", "5 seconds back"),
       ...(sounds.any ? [this.#play] : []),
       step("+5 s", "forward", "5 seconds on"), step("turn ›", "next-turn", "Next turn"),
     );
-    const chosen = make(
+    const chosen = el(
       "div", { class: "group", role: "group", "aria-label": "Arm to hear" },
-      make("span", { class: "small dim", "aria-hidden": true }, sounds.any ? "Hear" : "Arm"), ...this.#hear.values(),
+      el("span", { class: "small dim", "aria-hidden": true }, sounds.any ? "Hear" : "Arm"), ...this.#hear.values(),
     );
-    const sound = make(
+    const sound = el(
       "div", { class: "group" },
-      make("label", { class: "small" }, "Speed ", this.#rate), make("label", { class: "small" }, "Volume ", volume),
+      el("label", { class: "small" }, "Speed ", this.#rate), el("label", { class: "small" }, "Volume ", volume),
     );
-    this.bar = make(
+    this.bar = el(
       "div", { class: "controls" },
-      moves, make("div", { class: "group grow" }, this.#time, this.#seek), chosen, ...(sounds.any ? [sound] : []),
+      moves, el("div", { class: "group grow" }, this.#time, this.#seek), chosen, ...(sounds.any ? [sound] : []),
     );
     this.help = helpOf(arms);
     for (const name of ["timeupdate", "tick", "ratechange", "play", "pause", "waiting", "playing"]) {
@@ -76,11 +78,11 @@ export class Controls {
     const zoom = options("Zoom", ZOOMS, (times) => (times === 1 ? "fit" : `${times}×`), (times) => {
       axis.zoom = Math.min(times, Math.max(1, Math.floor(widest())));
     });
-    const follow = make("input", { type: "checkbox", checked: true });
+    const follow = el("input", { type: "checkbox", checked: true });
     follow.addEventListener("change", () => (axis.follows = follow.checked));
-    return make(
+    return el(
       "div", { class: "controls below" },
-      make("label", { class: "small" }, "Zoom ", zoom), make("label", { class: "small" }, follow, " follow the playing head"),
+      el("label", { class: "small" }, "Zoom ", zoom), el("label", { class: "small" }, follow, " follow the playing head"),
       ...(blind ? [] : [this.#link]),
     );
   }
@@ -104,25 +106,26 @@ export class Controls {
 
 /** The name of a lane, with what silences it and what silences the other. */
 export function laneHead(track: Track, name: string, sounds: Sounds): HTMLElement {
-  const head = make("div", { class: "lane-head", "data-arm": track.arm }, make("span", {}, track.name));
+  const head = el("div", { class: "lane-head", "data-arm": track.arm }, el("span", {}, track.name));
   if (!sounds.any) return head;
   const flag = (sign: string, what: "muted" | "solo", label: string) => {
-    const made = button(sign, () => {
+    const named = { "aria-pressed": "false", "aria-label": `${label} ${track.name}, ${name}`, title: `${label} the ${track.name}` };
+    const made = button([sign], named, () => {
       track[what] = !track[what];
       made.setAttribute("aria-pressed", String(track[what]));
       sounds.mix();
-    }, { "aria-pressed": "false", "aria-label": `${label} ${track.name}, ${name}`, title: `${label} the ${track.name}` });
+    });
     return made;
   };
-  head.append(make("span", { class: "flags" }, flag("M", "muted", "Mute"), flag("S", "solo", "Solo")));
+  head.append(el("span", { class: "flags" }, flag("M", "muted", "Mute"), flag("S", "solo", "Solo")));
   return head;
 }
 
 function options(
   label: string, values: number[], told: (value: number) => string, chosen: (value: number) => void,
 ): HTMLSelectElement {
-  const all = values.map((value) => make("option", { value }, told(value)));
-  const select = make("select", { "aria-label": label }, ...all);
+  const all = values.map((value) => el("option", { value }, told(value)));
+  const select = el("select", { "aria-label": label }, ...all);
   select.addEventListener("change", () => chosen(Number(select.value)));
   return select;
 }
@@ -130,8 +133,8 @@ function options(
 function helpOf(arms: Arms): HTMLDetailsElement {
   const hear: [string[], string][] = [[["1", "2"].slice(0, arms.length), `hear ${arms.map(({ name }) => name).join(", ")}`]];
   const rows = [...HELP.slice(0, 2), ...hear, ...HELP.slice(2)].flatMap(([keys, what]) => [
-    make("dt", {}, ...keys.map((key) => make("kbd", {}, key))),
-    make("dd", {}, what),
+    el("dt", {}, ...keys.map((key) => el("kbd", {}, key))),
+    el("dd", {}, what),
   ]);
-  return make("details", { class: "keys" }, make("summary", {}, "Keys"), make("dl", { class: "facts" }, ...rows));
+  return el("details", { class: "keys" }, el("summary", {}, "Keys"), el("dl", { class: "facts" }, ...rows));
 }

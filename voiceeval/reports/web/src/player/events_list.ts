@@ -1,6 +1,8 @@
 // What the time axis shows, as a table: for those who do not see it, and for those who look for one thing.
-import type { Arm, Arms } from "./arms";
-import { button, clock, make } from "./elements";
+import type { Arm } from "../report_data";
+import type { Arms } from "./arms";
+import { clock } from "./clock";
+import { button, el } from "../elements";
 import { KINDS } from "./lanes";
 
 interface Row {
@@ -15,19 +17,19 @@ interface Row {
 /** A folded table; it is filled when it is opened. */
 export function eventsList(arms: Arms, jump: (arm: Arm, seconds: number) => void): HTMLElement {
   const rows = arms.flatMap(rowsOf).sort((one, other) => one.at - other.at);
-  const heads = ["Time", "Arm", "Turn", "Event", "What"].map((text) => make("th", { scope: "col" }, text));
-  const body = make("tbody");
-  const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), body);
-  const scroll = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Events of the call" }, table);
-  const list = make("details", { class: "events" }, make("summary", {}, `Events as a list (${rows.length})`), scroll);
+  const heads = ["Time", "Arm", "Turn", "Event", "What"].map((text) => el("th", { scope: "col" }, text));
+  const body = el("tbody");
+  const table = el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body);
+  const scroll = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Events of the call" }, table);
+  const list = el("details", { class: "events" }, el("summary", {}, `Events as a list (${rows.length})`), scroll);
   list.addEventListener("toggle", () => {
     if (!list.open || body.childElementCount) return;
     body.append(
       ...rows.map(({ at, arm, name, turn, kind, told }) => {
         const time = clock(at);
-        const go = button(time, () => jump(arm, at), { class: "link num", "aria-label": `Go to ${time} on ${name}` });
-        const cells = [name, turn ? String(turn) : "greeting", kind, told].map((text) => make("td", {}, text));
-        return make("tr", {}, make("td", {}, go), ...cells);
+        const go = button([time], { class: "link num", "aria-label": `Go to ${time} on ${name}` }, () => jump(arm, at));
+        const cells = [name, turn ? String(turn) : "greeting", kind, told].map((text) => el("td", {}, text));
+        return el("tr", {}, el("td", {}, go), ...cells);
       }),
     );
   });

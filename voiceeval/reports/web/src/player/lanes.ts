@@ -5,7 +5,8 @@
 import WaveSurfer from "wavesurfer.js";
 import type { ClipData, MarkData } from "../report_data";
 import type { Arms } from "./arms";
-import { clock, make } from "./elements";
+import { clock } from "./clock";
+import { el } from "../elements";
 import type { Sounds, Track } from "./sounds";
 import type { Transport } from "./transport";
 
@@ -31,11 +32,11 @@ export interface AxisActions {
 
 export class Axis {
   readonly element: HTMLElement;
-  #inner = make("div", { class: "axis" });
-  #scroller = make("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Time axis, scrolls sideways" });
-  #ruler = make("div", { class: "ruler", "aria-hidden": true });
-  #head = make("div", { class: "head", "aria-hidden": true });
-  #hover = make("div", { class: "hover", "aria-hidden": true, hidden: true });
+  #inner = el("div", { class: "axis" });
+  #scroller = el("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Time axis, scrolls sideways" });
+  #ruler = el("div", { class: "ruler", "aria-hidden": true });
+  #head = el("div", { class: "head", "aria-hidden": true });
+  #hover = el("div", { class: "hover", "aria-hidden": true, hidden: true });
   #waves: { surfer: WaveSurfer; lane: HTMLElement }[] = [];
   #zoom = 1;
   follows = true;
@@ -47,17 +48,17 @@ export class Axis {
     private readonly actions: AxisActions,
     heads: (track: Track) => HTMLElement,
   ) {
-    const names = make("div", { class: "lane-heads" }, make("div", { class: "ruler" }));
+    const names = el("div", { class: "lane-heads" }, el("div", { class: "ruler" }));
     this.#inner.append(this.#ruler);
     for (const arm of arms) {
       const tracks = sounds.tracks.filter((track) => track.arm === arm.arm);
-      names.append(make("div", { class: "turns-head", "data-arm": arm.arm }, arm.name));
-      names.append(...tracks.map(heads), make("div", { class: "stages-head", "data-arm": arm.arm }, "stages"));
+      names.append(el("div", { class: "turns-head", "data-arm": arm.arm }, arm.name));
+      names.append(...tracks.map(heads), el("div", { class: "stages-head", "data-arm": arm.arm }, "stages"));
       this.#inner.append(this.#armRows(arm, tracks));
     }
     this.#inner.append(this.#hover, this.#head);
     this.#scroller.append(this.#inner);
-    this.element = make("div", { class: "stage" }, names, this.#scroller);
+    this.element = el("div", { class: "stage" }, names, this.#scroller);
     this.#listen();
   }
 
@@ -112,14 +113,14 @@ export class Axis {
   }
 
   #armRows({ arm, name, data }: Arms[number], tracks: Track[]): HTMLElement {
-    const rows = make("div", { class: "arm-rows", "data-arm": arm });
+    const rows = el("div", { class: "arm-rows", "data-arm": arm });
     const [first] = tracks;
-    const turns = make("div", { class: "turns" });
+    const turns = el("div", { class: "turns" });
     let free = 0;
     for (const turn of first ? data.turns : []) {
       const label = turn.number ? String(turn.number) : "G";
       const title = `${name}: ${turn.number ? `turn ${turn.number}` : "greeting"}, ${clock(turn.at_ms / 1000)}`;
-      const jump = make("button", { type: "button", class: "turn-jump", title, "aria-label": title }, label);
+      const jump = el("button", { type: "button", class: "turn-jump", title, "aria-label": title }, label);
       jump.addEventListener("click", () => this.actions.turn(first!, turn.at_ms / 1000));
       this.#at(jump, turn.at_ms);
       const share = turn.at_ms / 1000 / this.transport.duration;
@@ -127,27 +128,27 @@ export class Axis {
       if (share >= free) free = share + 0.03;
       turns.append(jump);
     }
-    const stages = make("div", { class: "stages" });
+    const stages = el("div", { class: "stages" });
     for (const { stage, at_ms, duration_ms, turn } of data.stages) {
       const title = `${stage}, turn ${turn}: ${duration_ms} ms`;
-      const span = make("span", { class: `span s-${stage}`, title });
+      const span = el("span", { class: `span s-${stage}`, title });
       stages.append(this.#at(span, at_ms, duration_ms));
     }
     const lanes = tracks.map((track) => this.#lane(track, data.clips));
-    const signs = make("div", { class: "marks" }, ...data.marks.flatMap((mark) => this.#mark(mark)));
-    const end = make("div", { class: "ends", title: `end of the call, ${clock(data.duration_ms / 1000)}` });
+    const signs = el("div", { class: "marks" }, ...data.marks.flatMap((mark) => this.#mark(mark)));
+    const end = el("div", { class: "ends", title: `end of the call, ${clock(data.duration_ms / 1000)}` });
     rows.append(turns, ...lanes, stages, signs, this.#at(end, data.duration_ms));
     return rows;
   }
 
   #lane(track: Track, clips: ClipData[]): HTMLElement {
-    const lane = make("div", { class: `lane-row lane-${track.name}` });
+    const lane = el("div", { class: `lane-row lane-${track.name}` });
     for (const clip of clips) {
       if (clip.track !== track.name) continue;
-      const block = make("div", { class: `clip clip-${clip.kind}${clip.src ? "" : " silent"}` });
+      const block = el("div", { class: `clip clip-${clip.kind}${clip.src ? "" : " silent"}` });
       lane.append(this.#at(block, Math.max(0, clip.at_ms), clip.length_ms + Math.min(0, clip.at_ms)));
     }
-    lane.append(make("div", { class: "wave", "data-arm": track.arm, "data-track": track.name }));
+    lane.append(el("div", { class: "wave", "data-arm": track.arm, "data-track": track.name }));
     return lane;
   }
 
@@ -156,9 +157,9 @@ export class Axis {
     const sign = SIGNS[kind];
     const made = [];
     if (until_ms !== undefined) {
-      made.push(this.#at(make("span", { class: `while m-${kind}`, title: told }), at_ms, until_ms - at_ms));
+      made.push(this.#at(el("span", { class: `while m-${kind}`, title: told }), at_ms, until_ms - at_ms));
     }
-    if (sign) made.push(this.#at(make("span", { class: `sign m-${kind}`, title: told }, sign), at_ms));
+    if (sign) made.push(this.#at(el("span", { class: `sign m-${kind}`, title: told }, sign), at_ms));
     return made;
   }
 
@@ -177,7 +178,7 @@ export class Axis {
     for (let at = 0; at <= duration; at += step) {
       const label = step < 1 ? clock(at) : clock(at).slice(0, -2);
       const near = (1 - at / duration) * width < 30;
-      ticks.push(this.#at(make("span", { class: "tick" }, near ? "" : label), at * 1000));
+      ticks.push(this.#at(el("span", { class: "tick" }, near ? "" : label), at * 1000));
     }
     this.#ruler.replaceChildren(...ticks);
   }
@@ -261,7 +262,7 @@ export function composed(clips: ClipData[], seconds: number): Float32Array {
 
 /** The colours that the style sheet gives a lane, as a canvas takes them. */
 function colours(lane: HTMLElement): { waveColor: string; progressColor: string } {
-  const probe = make("i");
+  const probe = el("i");
   lane.append(probe);
   const read = (variable: string): string => {
     probe.style.color = `var(${variable})`;

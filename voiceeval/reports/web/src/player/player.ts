@@ -1,9 +1,9 @@
 // The player of a call: clock, sounds, axis and controls put together, and the ways to reach it from outside.
-import type { CallData } from "../report_data";
+import type { Arm, CallData } from "../report_data";
 import { addressOf, type Address } from "./address";
-import { armsOf, blindPage, type Arm, type Arms } from "./arms";
+import { armsOf, blindPage, type Arms } from "./arms";
 import { Controls, RATES, laneHead } from "./controls";
-import { make } from "./elements";
+import { el } from "../elements";
 import { eventsList } from "./events_list";
 import { KINDS, SIGNS, Axis } from "./lanes";
 import { listen, type Action } from "./keys";
@@ -17,14 +17,14 @@ const INTO = 1.5;
 class Player {
   readonly transport: Transport;
   readonly sounds: Sounds;
-  readonly #told = make("p", { class: "told small", role: "status" });
+  readonly #told = el("p", { class: "told small", role: "status" });
   readonly #controls: Controls;
   readonly #axis: Axis;
   #lost = 0;
 
   constructor(private readonly arms: Arms, seconds: number, place: HTMLElement, blind: boolean) {
     this.transport = new Transport(seconds);
-    const box = make("div", { class: "sounds", hidden: true });
+    const box = el("div", { class: "sounds", hidden: true });
     this.sounds = new Sounds(
       this.transport, arms, arms[0]!.arm, box,
       () => this.#tell(`${++this.#lost === 1 ? "One sound" : `${this.#lost} sounds`} of this call could not be played: the file is missing, or cannot be read.`),
@@ -222,11 +222,11 @@ function legend(arms: Arms): HTMLElement {
   const signs = (Object.keys(KINDS) as (keyof typeof KINDS)[])
     .filter((kind) => marks.has(kind))
     .map((kind) => {
-      const sign = make("span", { class: `key m-${kind}`, "aria-hidden": true }, SIGNS[kind] ?? "");
-      return make("span", {}, sign, ` ${KINDS[kind]}`);
+      const sign = el("span", { class: `key m-${kind}`, "aria-hidden": true }, SIGNS[kind] ?? "");
+      return el("span", {}, sign, ` ${KINDS[kind]}`);
     });
   const colours = [...stages].sort().map((stage) => {
-    return make("span", {}, make("span", { class: `key span s-${stage}`, "aria-hidden": true }), ` ${stage}`);
+    return el("span", {}, el("span", { class: `key span s-${stage}`, "aria-hidden": true }), ` ${stage}`);
   });
-  return make("div", { class: "legend" }, ...signs, ...colours);
+  return el("div", { class: "legend" }, ...signs, ...colours);
 }

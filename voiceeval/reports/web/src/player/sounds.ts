@@ -1,7 +1,7 @@
 // Plays the clips of both arms at their moments. The arm that is not listened to plays too, muted: a switch is
 // instant and stays at the moment. A clip is fetched when play was pressed and its moment is near, not before.
-import type { ClipData } from "../report_data";
-import type { Arm, Arms } from "./arms";
+import type { Arm, ClipData } from "../report_data";
+import type { Arms } from "./arms";
 import type { Transport } from "./transport";
 
 /** How long before its moment a clip is fetched, and how long after it is let go, in seconds. */

@@ -1,8 +1,5 @@
 // What the report gives the review: `data/review.js` sets `globalThis.voiceevalReview`. Every text is untrusted.
 
-export type Arm = "baseline" | "candidate";
-export const ARMS: readonly Arm[] = ["baseline", "candidate"];
-
 export interface Entry {
   id: string;
   slug: string;

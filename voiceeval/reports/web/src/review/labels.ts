@@ -1,5 +1,6 @@
 // Labels, and the files they travel in: the shapes of `docs/schema/labels.schema.json`.
-import { ARMS, type Arm, type ReviewData } from "./data";
+import { ARMS, type Arm } from "../report_data";
+import { type ReviewData } from "./data";
 
 export const NOT_GIVEN = "not given";
 export type Answer = "yes" | "no" | "unclear" | typeof NOT_GIVEN;

@@ -1,4 +1,5 @@
 // The labels of one call: a card an arm, a row a question. One question is current; keys answer it.
+import { el } from "../elements";
 import { type Asked, type Label, NOT_GIVEN, QUESTIONS } from "./labels";
 
 export interface Card {
@@ -96,14 +97,14 @@ export class Panel {
   }
 
   private card(card: Card, place: number): HTMLElement {
-    const section = element("section", "review-arm");
-    const heading = element("h3", "", card.title);
+    const section = el("section", { class: "review-arm" });
+    const heading = el("h3", {}, card.title);
     heading.id = `arm-${place}`;
     heading.append(" ", shortcut("ab"[place]!));
     section.setAttribute("aria-labelledby", heading.id);
     section.append(heading);
     if (!card.placed) {
-      section.append(element("p", "dim", "This call was not placed."));
+      section.append(el("p", { class: "dim" }, "This call was not placed."));
       return section;
     }
     for (const asked of QUESTIONS) section.append(this.row(card, asked, place));
@@ -112,8 +113,8 @@ export class Panel {
   }
 
   private row(card: Card, asked: Asked, place: number): HTMLElement {
-    const row = element("fieldset", "review-row");
-    const legend = element("legend", "", asked.title);
+    const row = el("fieldset", { class: "review-row" });
+    const legend = el("legend", {}, asked.title);
     legend.title = asked.hint;
     row.append(legend);
     const number = this.rows.length;
@@ -127,8 +128,8 @@ export class Panel {
         this.goTo(number);
         this.give(card, asked, option);
       });
-      const label = element("label", "review-option");
-      const words = element("span", "", String(value));
+      const label = el("label", { class: "review-option" });
+      const words = el("span", {}, String(value));
       words.append(" ", shortcut(key));
       label.append(input, words);
       row.append(label);
@@ -139,8 +140,8 @@ export class Panel {
   }
 
   private note(card: Card, place: number): HTMLElement {
-    const label = element("label", "review-note");
-    const words = element("span", "", "Note ");
+    const label = el("label", { class: "review-note" });
+    const words = el("span", {}, "Note ");
     words.append(shortcut("m"));
     label.append(words);
     const note = document.createElement("textarea");
@@ -160,15 +161,6 @@ function whole(text: string): string {
   return text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
 }
 
-export function element(name: string, kind = "", text = ""): HTMLElement {
-  const made = document.createElement(name);
-  if (kind) made.className = kind;
-  if (text) made.textContent = text;
-  return made;
-}
-
 function shortcut(key: string): HTMLElement {
-  const made = element("kbd", "", key);
-  made.setAttribute("aria-hidden", "true");
-  return made;
+  return el("kbd", { "aria-hidden": "true" }, key);
 }

@@ -1,5 +1,6 @@
 // Which calls are shown, in which order, and how far the reviewer has come.
-import { ARMS, CHOSEN, type Entry, RANDOM, type ReviewData, drawn } from "./data";
+import { ARMS } from "../report_data";
+import { CHOSEN, type Entry, RANDOM, type ReviewData, drawn } from "./data";
 import { isComplete, placeOf } from "./labels";
 import type { Store } from "./store";
 
