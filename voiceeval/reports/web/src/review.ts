@@ -16,6 +16,7 @@ declare global {
 }
 
 const MOST_TOLD = 20;
+const LONGEST_TITLE = 60;
 
 class Review {
   private readonly store: Store;
@@ -89,7 +90,7 @@ class Review {
     const name = ARMS[arm]!;
     return {
       arm,
-      title: this.blind ? "AB"[place]! : `${name} · ${this.data.arms[arm]}`,
+      title: this.blind ? "AB"[place]! : `${name} · ${shortened(this.data.arms[arm])}`,
       placed: entry.placed[arm],
       label: this.store.labelsOf().get(placeOf({ call: entry.id, arm: name })) ?? emptyLabel(entry.id, name, []),
     };
@@ -424,6 +425,11 @@ function at(id: string): HTMLElement {
 
 function dialog(id: string): HTMLDialogElement {
   return at(id) as HTMLDialogElement;
+}
+
+/** A long name would push the questions out of sight. */
+function shortened(text: string): string {
+  return text.length > LONGEST_TITLE ? `${text.slice(0, LONGEST_TITLE)}…` : text;
 }
 
 function inWords(label: Label): string {
