@@ -11,12 +11,13 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Frame, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 LAPTOP = (1366, 768)
@@ -119,3 +120,11 @@ def chromium(_browser: Browser) -> Iterator[Chromium]:
     opened = Chromium(_browser)
     yield opened
     opened.close_pages()
+
+
+def until(page: Page | Frame, expression: str) -> None:
+    """Ask again and again: the page's policy forbids the evaluated text that Playwright would wait with."""
+    ends = monotonic() + 15
+    while not page.evaluate(expression):
+        assert monotonic() < ends, expression
+        sleep(0.02)

@@ -328,17 +328,18 @@ def test_the_link_can_be_copied(chromium: Chromium, page: Path) -> None:
     assert opened.page.evaluate("navigator.clipboard.readText()").endswith("cohort.html#tag.accent=welsh")
 
 
-def test_ten_thousand_calls_answer_at_once(chromium: Chromium, data: dict[str, Any], tmp_path: Path) -> None:
+def test_ten_thousand_calls_are_filtered_within_the_event(
+    chromium: Chromium, data: dict[str, Any], tmp_path: Path
+) -> None:
     opened = opened_at(chromium, write_page(tmp_path, repeated(data, 47)))
-    took = opened.page.evaluate(
+    # How long it takes is for benchmarks/report_pages.py to say; here, that nobody waits for a later moment.
+    told = opened.page.evaluate(
         """() => {
           const select = document.querySelector("#filter-tags select");
           select.value = "1";
-          const start = performance.now();
           select.dispatchEvent(new Event("change"));
-          return performance.now() - start;
+          return document.body.innerText;
         }"""
     )
+    assert f"{36 * 47:,} calls of" in told
     assert count(opened.page) == 36 * 47
-    # Far above what it takes, for machines that do other things at the same time.
-    assert took < 1000

