@@ -208,8 +208,8 @@ def test_an_agent_that_answers_before_the_caller_has_finished_is_seen_to() -> No
 
 @pytest.mark.parametrize(
     "kinds",
-    [set(), {"aside_started"}, {"reply_dropped"}, {"agent_stopped"}, {"end_of_turn"}],
-    ids=["nothing", "asides", "a reply given up", "a reply cut off", "a turn ended too early"],
+    [set(), {"aside_started"}, {"reply_dropped"}, {"agent_stopped"}, {"end_of_turn"}, {"agent_started"}],
+    ids=["nothing", "asides", "a reply given up", "a reply cut off", "a turn ended too early", "talk-over"],
 )
 def test_recognition_alone_is_blamed_only_where_nobody_got_in_the_way(kinds: set[str]) -> None:
     """The replay on the right words has neither the words misheard nor the interruptions."""

@@ -16,7 +16,7 @@ from voiceeval.metrics.floor import floor_of
 from voiceeval.metrics.waits import waits
 from voiceeval.reports.alignment import hearings_of
 from voiceeval.reports.call_list import Result, call_result, call_rows, metrics_of
-from voiceeval.reports.call_timeline import Timeline, timelines
+from voiceeval.reports.call_timeline import Timeline, both_speak, timelines
 from voiceeval.reports.call_turns import Side, TurnReader, answers_ms, ends_too_early
 from voiceeval.reports.first_fault import Departure, FirstFault, departure, first_fault, saved_by_words
 from voiceeval.reports.observed_faults import ArmCall
@@ -260,7 +260,7 @@ def _saved(arm: ArmCall, saved: bool | None) -> str:
 
 def _is_disturbed(arm: ArmCall) -> bool:
     """Whether the two sides got in each other's way, which they do not in a replay on the right words."""
-    return any(
+    return next(both_speak(arm.floor), None) is not None or any(
         isinstance(event, AsideStarted | ReplyDropped)
         or (isinstance(event, AgentStopped) and event.interrupted)
         or ends_too_early(event, arm.floor)

@@ -84,7 +84,7 @@ def _marks(call: Call, floor: Floor, whole_ms: Milliseconds) -> Iterator[Mark]:
 
 
 def _stretches(call: Call, floor: Floor) -> Iterator[tuple[str, Stretch, str]]:
-    for both in _both_speak(floor):
+    for both in both_speak(floor):
         yield "both", both, "both speak"
     for taken in floor.turns:
         for stretch in taken.stretches:
@@ -111,7 +111,7 @@ def _moments(call: Call, floor: Floor) -> Iterator[tuple[str, Milliseconds, str]
             yield "early", event.at_ms, "the agent takes the turn for over too early"
 
 
-def _both_speak(floor: Floor) -> Iterator[Stretch]:
+def both_speak(floor: Floor) -> Iterator[Stretch]:
     """Where the caller's words and the agent's lie over each other; asides are no speech at the agent."""
     for taken in floor.turns:
         for one in taken.stretches:
