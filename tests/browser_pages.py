@@ -44,7 +44,11 @@ class Opened:
         from axe_playwright_python.sync_playwright import Axe
 
         # Its preloading of styles fetches, which a page of file:// cannot; no rule for colours needs it here.
-        found = Axe().run(self.page, options={"preload": False}).response["violations"]
+        found = (
+            Axe()
+            .run(self.page, options={"preload": False, "resultTypes": ["violations"]})
+            .response["violations"]
+        )
         return [
             f"{item['impact']} {item['id']}: {[node['html'][:160] for node in item['nodes'][:5]]}"
             for item in found

@@ -218,7 +218,7 @@ def test_everything_is_within_reach_of_the_keyboard(chromium: Chromium, page: Pa
     opened.page.get_by_label("accent", exact=True).focus()
     keyboard.type("w")
     assert count(opened.page) == 36
-    heading = opened.page.get_by_role("button", name="Candidate", exact=True)
+    heading = opened.page.locator("#calls-table").get_by_role("button", name="Candidate", exact=True)
     heading.focus()
     keyboard.press("Enter")
     keyboard.press("Enter")

@@ -14,7 +14,7 @@ def test_the_textbook_example_of_holm_comes_out() -> None:
 
 
 @given(st.lists(st.floats(min_value=0, max_value=1), min_size=1, max_size=40))
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(derandomize=True, deadline=None, max_examples=30)
 def test_holm_is_that_of_statsmodels_and_keeps_the_order(p_values: list[float]) -> None:
     multitest = pytest.importorskip("statsmodels.stats.multitest")
     np.testing.assert_allclose(
