@@ -485,19 +485,25 @@ def speech_like(length_ms: int) -> AudioClip:
     return AudioClip((6_000 * noise * syllables).clip(-32_000, 32_000).astype(np.int16), 16_000)
 
 
-def test_where_the_browser_cannot_seek_the_sound_is_reached_once(chromium: Chromium, tmp_path: Path) -> None:
-    def long(report: ReportInput) -> ReportInput:
+def one_long_reply(*, hangs_up_ms: int) -> Callable[[ReportInput], ReportInput]:
+    """The run with a call of nothing but a reply that is long enough for seeking to fail."""
+
+    def change(report: ReportInput) -> ReportInput:
         assert isinstance(report.audio, FlacStore)
         audio = report.audio.put(speech_like(5_200))
         events: tuple[Event, ...] = (
             AgentStarted(at_ms=0, turn=0, text="words", audio=audio, stage_ms=9),
             AgentStopped(at_ms=5_200, turn=0, interrupted=False),
-            HungUp(at_ms=9_000, turn=0, by="caller", reason="hung up"),
+            HungUp(at_ms=hangs_up_ms, turn=0, by="caller", reason="hung up"),
         )
         id_ = arm_call_id(PLANNED, Arm.BASELINE)
         return replace(report, calls={id_: replace(report.calls[id_], events=events)})
 
-    opened = chromium.open(made(tmp_path, long))
+    return change
+
+
+def test_where_the_browser_cannot_seek_the_sound_is_reached_once(chromium: Chromium, tmp_path: Path) -> None:
+    opened = chromium.open(made(tmp_path, one_long_reply(hangs_up_ms=9_000)))
     opened.page.evaluate("""() => {
       globalThis.counts = { error: 0, ended: 0 };
       for (const name of ["error", "ended"])
@@ -536,18 +542,7 @@ def test_what_is_played_again_after_the_end_sounds_from_the_start(player: Callab
 def test_a_sound_of_the_page_lives_on_where_the_browser_cannot_seek(
     chromium: Chromium, tmp_path: Path
 ) -> None:
-    def long(report: ReportInput) -> ReportInput:
-        assert isinstance(report.audio, FlacStore)
-        audio = report.audio.put(speech_like(5_200))
-        events: tuple[Event, ...] = (
-            AgentStarted(at_ms=0, turn=0, text="words", audio=audio, stage_ms=9),
-            AgentStopped(at_ms=5_200, turn=0, interrupted=False),
-            HungUp(at_ms=6_000, turn=0, by="caller", reason="hung up"),
-        )
-        id_ = arm_call_id(PLANNED, Arm.BASELINE)
-        return replace(report, calls={id_: replace(report.calls[id_], events=events)})
-
-    opened = chromium.open(made(tmp_path, long))
+    opened = chromium.open(made(tmp_path, one_long_reply(hangs_up_ms=6_000)))
     opened.page.evaluate("""() => {
       globalThis.own = document.querySelector("section.turn audio");
       globalThis.errors = 0;

@@ -34,6 +34,7 @@ from voiceeval.kept import KeptStages
 from voiceeval.metrics import BUNDLED
 from voiceeval.protocols import Metric, Synthesizer
 from voiceeval.repeats import repeat_metrics
+from voiceeval.reports.report_input import ReportInput
 from voiceeval.result_store import ResultStore
 from voiceeval.run_fingerprint import unlike_callers
 from voiceeval.run_folder import RunFolder
@@ -194,6 +195,21 @@ def judge(folder: RunFolder, experiment: Experiment) -> tuple[Judged, dict[str, 
     if experiment.stored and not experiment.not_comparable:
         experiment = replace(experiment, not_comparable=unlike_callers(experiment.planned, calls))
     return compare(experiment, calls), calls
+
+
+def report_input(
+    folder: RunFolder, experiment: Experiment, judged: Judged, calls: Mapping[str, Call]
+) -> ReportInput:
+    """What reports of a judged run are drawn from, with the sounds that its folder keeps."""
+    return ReportInput(
+        comparison=judged.comparison,
+        planned=experiment.planned,
+        scenarios=experiment.scenarios,
+        calls=calls,
+        scores=judged.scores,
+        audio_href=folder.href,
+        audio=folder.audio,
+    )
 
 
 def restored(folder: RunFolder, *, metrics: tuple[str, ...] = ()) -> Experiment:

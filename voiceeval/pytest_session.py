@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from voiceeval.assembly import Assembled, build, judge, selected, start
+from voiceeval.assembly import Assembled, build, judge, report_input, selected, start
 from voiceeval.call import Arm, CallKey, Ending
 from voiceeval.errors import ConfigError, HarnessError, InputError
 from voiceeval.execution.in_process import InProcess
@@ -31,7 +31,6 @@ from voiceeval.pytest_verdicts import fault_reports, record_suite, verdict_repor
 from voiceeval.reports import terminal
 from voiceeval.reports.progress import CallProgress
 from voiceeval.reports.report_files import ReportFiles, render_all
-from voiceeval.reports.report_input import ReportInput
 from voiceeval.run_folder import RunFolder
 from voiceeval.stopwatch import run_name
 from voiceeval.stored_baseline import StoredBaseline, note
@@ -255,15 +254,7 @@ class VoiceSession:
         self._result, calls = judge(self._folder, experiment)
         comparison = self._result.comparison
         self._files = render_all(
-            ReportInput(
-                comparison=comparison,
-                planned=experiment.planned,
-                scenarios=experiment.scenarios,
-                calls=calls,
-                scores=self._result.scores,
-                audio_href=self._folder.href,
-                audio=self._folder.audio,
-            ),
+            report_input(self._folder, experiment, self._result, calls),
             self._folder.path,
             redaction=self._redaction,
         )

@@ -24,21 +24,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """0 when they are drawn."""
-    from voiceeval.assembly import judge, restored
+    from voiceeval.assembly import judge, report_input, restored
     from voiceeval.reports.plots import FORMATS, draw_plots
-    from voiceeval.reports.report_input import ReportInput
     from voiceeval.run_folder import RunFolder, find_run
 
     folder = RunFolder.open(find_run(given.run))
     experiment = restored(folder)
     judged, calls = judge(folder, experiment)
-    report = ReportInput(
-        comparison=judged.comparison,
-        planned=experiment.planned,
-        scenarios=experiment.scenarios,
-        calls=calls,
-        scores=judged.scores,
-    )
+    report = report_input(folder, experiment, judged, calls)
     for path in draw_plots(report, given.folder, formats=given.format or FORMATS):
         sys.stdout.write(f"{path}\n")
     return 0

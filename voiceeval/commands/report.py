@@ -34,11 +34,10 @@ def run(given: argparse.Namespace) -> int:
     """1 when the run may not ship."""
     from rich.console import Console
 
-    from voiceeval.assembly import judge, restored
+    from voiceeval.assembly import judge, report_input, restored
     from voiceeval.reports import terminal
     from voiceeval.reports.redacted_report import redacted
     from voiceeval.reports.report_files import render_all
-    from voiceeval.reports.report_input import ReportInput
     from voiceeval.run_folder import RunFolder, find_run
 
     folder = RunFolder.open(find_run(given.run))
@@ -51,15 +50,7 @@ def run(given: argparse.Namespace) -> int:
         sys.stdout.write("nothing was written: these are not the run's own metrics; see --out DIR\n")
         return 1 if judged.comparison.failed else 0
     redaction = redaction_of(folder, given.redact)
-    report = ReportInput(
-        comparison=judged.comparison,
-        planned=experiment.planned,
-        scenarios=experiment.scenarios,
-        calls=calls,
-        scores=judged.scores,
-        audio_href=folder.href,
-        audio=folder.audio,
-    )
+    report = report_input(folder, experiment, judged, calls)
     if out != folder.path:
         give_clips(folder, out, permitted=redacted(report, redaction).audio_href)
     files = render_all(report, out, redaction=redaction)

@@ -92,6 +92,12 @@ def call_result(report: ReportInput, call_id: str) -> Result:
     return Result.DONE if total.numerator >= total.denominator > 0 else Result.LOST
 
 
+def result_change(report: ReportInput, planned: PlannedCall) -> Change:
+    """How the arms' results on one planned call compare, whatever their scores."""
+    baseline, candidate = (call_result(report, arm_call_id(planned, arm)) for arm in Arm)
+    return change_of(baseline, candidate)
+
+
 def call_value(metric: MetricInfo, score: Score | None) -> str:
     """One metric on one call, in a word or number."""
     if score is None:

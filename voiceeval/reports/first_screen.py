@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from voiceeval.call import Arm
 from voiceeval.cohort import EVERYONE, Cohort, PlannedCall
-from voiceeval.reports.call_list import Change, call_result, call_value, change_of
+from voiceeval.reports.call_list import Change, call_value, result_change
 from voiceeval.reports.cohort_table import STAGE_METRICS, CohortRow, CohortTable, doubt, slower_stage
 from voiceeval.reports.heat_map import view_href
 from voiceeval.reports.interval_bars import IntervalBar, bar, margins_over, scale_of
@@ -130,7 +130,7 @@ def call_that_shows(report: ReportInput, cohort: Cohort, metric: MetricInfo) -> 
     arms were scored on and that got worse.
     """
     found = [
-        (not _newly_fails(report, planned), -worse_by, planned.id, planned)
+        (result_change(report, planned) is not Change.NEWLY_FAILING, -worse_by, planned.id, planned)
         for planned in report.planned
         if inside(planned, cohort)
         for worse_by in _worse_by(report, planned, metric)
@@ -147,11 +147,6 @@ def call_that_shows(report: ReportInput, cohort: Cohort, metric: MetricInfo) -> 
         )
         for fails_alike, rank, _, planned in ([min(found, key=lambda item: item[:3])] if found else [])
     )
-
-
-def _newly_fails(report: ReportInput, planned: PlannedCall) -> bool:
-    baseline, candidate = (call_result(report, arm_call_id(planned, arm)) for arm in Arm)
-    return change_of(baseline, candidate) is Change.NEWLY_FAILING
 
 
 def slower_for(comparison: Comparison, verdict: Verdict) -> tuple[Verdict, ...]:

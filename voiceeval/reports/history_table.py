@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from voiceeval.reports.history_page import releases_of
-from voiceeval.reports.terminal_style import grid
+from voiceeval.reports.terminal_style import grid, print_anywhere
 from voiceeval.reports.trend_lines import scale
 from voiceeval.reports.wording import SIGNS, counted, difference, level, one_line
 from voiceeval.run_history import History, Level, Release, Trend
@@ -24,13 +24,7 @@ _ASCII = str.maketrans(
 
 def render(found: History, trends: Sequence[Trend], console: Console, *, page: str = "") -> None:
     """Print the history; readable without colour and in plain ASCII."""
-    if console.encoding.lower().startswith("utf"):
-        _print(found, trends, console, page)
-        return
-    with console.capture() as capture:
-        _print(found, trends, console, page)
-    plain = capture.get().translate(_ASCII)
-    console.file.write(plain.encode(console.encoding, "replace").decode(console.encoding))
+    print_anywhere(console, lambda: _print(found, trends, console, page), ascii_signs=_ASCII)
 
 
 def _print(found: History, trends: Sequence[Trend], console: Console, page: str) -> None:

@@ -21,6 +21,7 @@ from voiceeval.label_agreement import (
     Untold,
 )
 from voiceeval.reports.call_list import slug
+from voiceeval.reports.terminal_style import print_anywhere
 from voiceeval.reports.wording import counted, one_line
 
 SCHEMA_VERSION = 1
@@ -41,13 +42,7 @@ _SHORT = {"random sample": "random", "all labelled calls": "all"}
 
 def render(found: Agreement, console: Console) -> None:
     """Print everything."""
-    if console.encoding.lower().startswith("utf"):
-        _print(found, console)
-        return
-    with console.capture() as capture:
-        _print(found, console)
-    plain = capture.get().translate(_ASCII)
-    console.file.write(plain.encode(console.encoding, "replace").decode(console.encoding))
+    print_anywhere(console, lambda: _print(found, console), ascii_signs=_ASCII)
 
 
 def _print(found: Agreement, console: Console) -> None:

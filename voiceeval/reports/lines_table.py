@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from voiceeval.channel.line_check import Proof
-from voiceeval.reports.terminal_style import grid
+from voiceeval.reports.terminal_style import grid, print_anywhere
 from voiceeval.reports.wording import counted, one_line
 
 HEADINGS = ("line", "condition", "stated", "measured", "tolerance", "reached")
@@ -17,13 +17,7 @@ _ASCII = str.maketrans({"×": "x", "−": "-", "±": "+-", "…": "~", "–": "-
 
 def render(proofs: Sequence[Proof], console: Console) -> None:
     """Print a row per condition, and a sentence."""
-    if console.encoding.lower().startswith("utf"):
-        _print(proofs, console)
-        return
-    with console.capture() as capture:
-        _print(proofs, console)
-    plain = capture.get().translate(_ASCII)
-    console.file.write(plain.encode(console.encoding, "replace").decode(console.encoding))
+    print_anywhere(console, lambda: _print(proofs, console), ascii_signs=_ASCII)
 
 
 def _print(proofs: Sequence[Proof], console: Console) -> None:

@@ -15,6 +15,7 @@ from voiceeval.planning.figures import Figures
 from voiceeval.planning.plan import Plan
 from voiceeval.planning.release import Release, slicing_name
 from voiceeval.reports.markdown_text import escaped
+from voiceeval.reports.terminal_style import print_anywhere
 from voiceeval.reports.wording import counted, level, number, one_line, signed
 
 SCHEMA_VERSION = 1
@@ -38,13 +39,7 @@ _ASCII = str.maketrans({"×": "x", "−": "-", "±": "+-", "…": "~", "–": "-
 
 def render(plan: Plan, console: Console) -> None:
     """Print the plan."""
-    if console.encoding.lower().startswith("utf"):
-        _print(plan, console)
-        return
-    with console.capture() as capture:
-        _print(plan, console)
-    plain = capture.get().translate(_ASCII)
-    console.file.write(plain.encode(console.encoding, "replace").decode(console.encoding))
+    print_anywhere(console, lambda: _print(plan, console), ascii_signs=_ASCII)
 
 
 def _print(plan: Plan, console: Console) -> None:

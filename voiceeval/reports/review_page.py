@@ -8,7 +8,7 @@ from typing import Any
 from voiceeval.call import Arm, stable_seed
 from voiceeval.cohort import PlannedCall
 from voiceeval.labels import LONGEST_NAME, LONGEST_NOTE, RANDOM, REASONS, SCHEMA_VERSION, Reason, run_digest
-from voiceeval.reports.call_list import TASK_METRIC, CallRow, Change, call_rows, slug
+from voiceeval.reports.call_list import TASK_METRIC, CallRow, Change, call_rows, result_change, slug
 from voiceeval.reports.manifest_view import arm_view
 from voiceeval.reports.report_input import ReportInput, arm_call_id
 from voiceeval.reports.wording import counted, one_line
@@ -74,7 +74,7 @@ def review_data(report: ReportInput) -> dict[str, Any]:
 
 def review_values(report: ReportInput) -> dict[str, Any]:
     """What ``review.html.j2`` says before its script runs: how the queue is made."""
-    failed = sum(row.change in _FAILED for row in call_rows(report, ()))
+    failed = sum(result_change(report, planned) in _FAILED for planned in report.planned)
     disagreeing = sum(any(_disagreements(report, planned)) for planned in report.planned)
     planned = len(report.planned)
     strata = _strata(report)

@@ -21,6 +21,7 @@ from voiceeval.reports.terminal_reported import (
     repeats_lines,
     reported_lines,
 )
+from voiceeval.reports.terminal_style import print_anywhere
 from voiceeval.reports.wording import counted, headline, one_line, tally, waived_verdicts
 from voiceeval.verdict import Comparison
 
@@ -42,13 +43,7 @@ def render(
         gate_path: The same for ``gate.json``.
     """
     page = Group(*_page(comparison, console.width, report_path, gate_path))
-    if console.encoding.lower().startswith("utf"):
-        console.print(page)
-        return
-    with console.capture() as capture:
-        console.print(page)
-    plain = capture.get().translate(_ASCII)
-    console.file.write(plain.encode(console.encoding, "replace").decode(console.encoding))
+    print_anywhere(console, lambda: console.print(page), ascii_signs=_ASCII)
 
 
 def _page(

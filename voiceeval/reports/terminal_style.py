@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 
 from rich import box
+from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -41,6 +43,24 @@ def heading(title: str) -> Text:
 def grid() -> Table:
     """An empty table with a rule under its head and nothing else drawn."""
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+
+
+def print_anywhere(console: Console, draw: Callable[[], None], *, ascii_signs: Mapping[int, str]) -> None:
+    """Print on any terminal: where its encoding lacks our signs, others stand for them.
+
+    Args:
+        console: where.
+        draw: prints on ``console``.
+        ascii_signs: what stands for which character, as ``str.translate`` takes it; whatever else is lacking
+            becomes a question mark.
+    """
+    if console.encoding.lower().startswith("utf"):
+        draw()
+        return
+    with console.capture() as capture:
+        draw()
+    plain = capture.get().translate(ascii_signs)
+    console.file.write(plain.encode(console.encoding, "replace").decode(console.encoding))
 
 
 def console_width() -> int | None:
